@@ -1,0 +1,39 @@
+# The server and, with another command, the operator. No MongoDB in here: name yours by OCTOMESH_MONGO_URI.
+
+FROM python:3.11-slim AS builder
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /src
+
+# Packages first: this layer is made again only when the lock changes.
+COPY requirements.lock requirements-build.lock ./
+RUN python -m venv --without-pip /opt/octomesh \
+ && pip --python /opt/octomesh install --only-binary :all: --require-hashes -r requirements.lock \
+ && pip install --only-binary :all: --require-hashes -r requirements-build.lock
+
+COPY pyproject.toml README.md LICENSE ./
+COPY octomesh_graphql octomesh_graphql
+RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir dist . \
+ && pip --python /opt/octomesh install --no-index --no-deps dist/*.whl
+
+
+FROM python:3.11-slim
+LABEL org.opencontainers.image.title="octomesh-graphql" \
+      org.opencontainers.image.description="GraphQL API server for OctoMesh Communication Operators, Pools and Adapters" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.vendor="The octomesh_graphql authors"
+COPY --from=builder /opt/octomesh /opt/octomesh
+
+# OCTOMESH_HOST: inside a container loopback reaches nobody. Listening on every address asks for an
+# OCTOMESH_OIDC_ISSUER; without one the server refuses to start unless told --insecure.
+ENV PATH=/opt/octomesh/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    OCTOMESH_HOST=0.0.0.0 \
+    OCTOMESH_PORT=8000
+
+# A number, so that Kubernetes can check runAsNonRoot; 65532 is the "nonroot" of distroless images.
+USER 65532:65532
+EXPOSE 8000
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["octomesh", "healthcheck"]
+ENTRYPOINT ["octomesh"]
+CMD ["serve"]

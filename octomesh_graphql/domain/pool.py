@@ -1,0 +1,105 @@
+"""The Pool: a place with a group of adapters, served by one operator at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from octomesh_graphql.domain.entity import CommunicationEntity, spec_changes, text_problems
+from octomesh_graphql.domain.health import Health, pool_health
+from octomesh_graphql.domain.problem import BeingDeleted, Refused
+from octomesh_graphql.domain.states import CommunicationState, ConfigurationState, DeploymentState
+from octomesh_graphql.domain.tally import Tally
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingOperator:
+    """The operator that claimed a pool, as it introduced itself."""
+
+    id: str
+    cluster: str
+    namespace: str
+    version: str
+    since: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool(CommunicationEntity):
+    """A collection of adapters that are deployed and managed together, usually in a namespace of its own."""
+
+    ck_type_id: ClassVar[str] = "System.Communication/Pool"
+    kind: ClassVar[str] = "pool"
+
+    operator: ServingOperator | None = None
+    deleting: bool = False
+    """A user wishes it gone; it goes as soon as none of its adapters is deployed."""
+
+    tally: Tally = field(default=Tally(), metadata={"stored": False})
+    """Its adapters, counted; never stored, always computed from the adapters themselves."""
+
+    @classmethod
+    def new(cls, *, rt_id: str, now: datetime, name: str, description: str | None = None, **rest: Any) -> Self:
+        """A pool nobody has registered yet. Raises `Refused` with all that is wrong with the input."""
+        fields = spec_changes({"name": name, "description": description})
+        pool = cls(rt_id=rt_id, rt_creation_date_time=now, rt_changed_date_time=now, **fields, **rest)
+        Refused.if_any(text_problems(pool))
+        return pool
+
+    def edit(self, now: datetime, given: dict[str, Any]) -> Self:
+        """With what the user gave: any of `name`, `description`. Raises `Refused` with all that is wrong."""
+        pool = self.changeable().edited(now, **spec_changes(given))
+        Refused.if_any(text_problems(pool))
+        return pool
+
+    def changeable(self, path: tuple[str, ...] | None = None) -> Self:
+        """Itself; raises `Refused` when it is on its way out."""
+        if self.deleting:
+            raise Refused(
+                BeingDeleted(
+                    message=f"The {self} is being deleted: it goes when its adapters are undeployed. "
+                    "Wait for that, or choose another pool.",
+                    path=path,
+                    pool=self,
+                )
+            )
+        return self
+
+    def to_be_deleted(self, now: datetime) -> Self:
+        """On its way out."""
+        return self.touched(
+            now, deleting=True, status_message="Being deleted: waits until its adapters are undeployed."
+        )
+
+    @property
+    def ever_registered(self) -> bool:
+        """Whether an operator can have acted for this pool."""
+        return self.communication_state_timestamp is not None
+
+    @property
+    def deployment_state(self) -> DeploymentState:
+        """That of its adapters together."""
+        return self.tally.deployment_state
+
+    @property
+    def configuration_state(self) -> ConfigurationState:
+        """That of its adapters together."""
+        return self.tally.configuration_state
+
+    @property
+    def health(self) -> Health:
+        """How much attention it needs, and why."""
+        return pool_health(self.communication_state, self.tally)
+
+    @property
+    def waiting_for(self) -> str:
+        """What a new wish for one of its adapters waits for, in a sentence."""
+        if self.operator is None:
+            return (
+                f"Waiting: no operator serves the {self}. Apply the pool's installManifest in a cluster that has an "
+                "OctoMesh Communication Operator."
+            )
+        if self.communication_state is CommunicationState.ONLINE:
+            return f"Waiting for the operator '{self.operator.id}' to act."
+        return f"Waiting: the operator '{self.operator.id}' of the {self} is not connected."

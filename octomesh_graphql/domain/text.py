@@ -1,0 +1,139 @@
+"""The rules for what people type: names, descriptions, image references, configurations.
+
+Everything is kept as text and never interpreted; what can't be kept faithfully is refused with a reason.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any, Final
+
+from octomesh_graphql.domain.problem import InvalidValue
+
+NAME_CHARACTERS: Final = 100
+"""Longest name, in characters: fits one line of a table; names are for people, identifiers are `rtId`."""
+
+DESCRIPTION_CHARACTERS: Final = 2_000
+"""Longest description, in characters: a few paragraphs, so that a page of 500 pools stays around a megabyte."""
+
+CONFIGURATION_BYTES: Final = 64 * 1024
+"""Largest configuration, as UTF-8 JSON: well below the 1 MiB of a Kubernetes Secret that carries it."""
+
+CONFIGURATION_DEPTH: Final = 32
+"""Deepest nesting of a configuration: far beyond what people write, far below what exhausts a parser."""
+
+_IMAGE_NAME = re.compile(
+    r"(?=.{1,255}\Z)"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?/)?"
+    r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+)
+_IMAGE_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64}")
+_KEY_SEPARATOR = "\x1f"  # sorts before every character a name may have
+
+
+def clean(text: str) -> str:
+    """The text as it is stored: composed (NFC), so that the same letters are the same bytes, and trimmed."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def name_key(name: str) -> str:
+    """What a name is compared and sorted by: equal for names that differ in case only, `Öl` next to `Ol`."""
+    folded = unicodedata.normalize("NFC", clean(name).casefold())
+    bare = "".join(c for c in unicodedata.normalize("NFD", folded) if not unicodedata.combining(c))
+    return bare + _KEY_SEPARATOR + folded
+
+
+def name_problems(name: str) -> Iterator[InvalidValue]:
+    """Why a name can't be taken, if it can't."""
+    if not name:
+        yield InvalidValue(message="A name must have at least one visible character.", path=("name",))
+    elif len(name) > NAME_CHARACTERS:
+        yield _too_long("name", "The name", len(name), NAME_CHARACTERS)
+    if unprintable := _first_control_character(name, allowed=""):
+        yield _control_character("name", "The name", unprintable)
+
+
+def description_problems(description: str | None) -> Iterator[InvalidValue]:
+    """Why a description can't be taken, if it can't."""
+    if description is None:
+        return
+    if len(description) > DESCRIPTION_CHARACTERS:
+        yield _too_long("description", "The description", len(description), DESCRIPTION_CHARACTERS)
+    if unprintable := _first_control_character(description, allowed="\n\r\t"):
+        yield _control_character("description", "The description", unprintable)
+
+
+def image_problems(image_name: str, image_version: str) -> Iterator[InvalidValue]:
+    """Why an image can't be taken, if it can't; the rules are those of OCI image references."""
+    if not _IMAGE_NAME.fullmatch(image_name):
+        yield InvalidValue(
+            message=f"'{shown(image_name)}' is not the name of a container image. A name looks like "
+            "'registry.example.com/plant/opcua-adapter', without a version.",
+            path=("imageName",),
+        )
+    if not _IMAGE_VERSION.fullmatch(image_version):
+        yield InvalidValue(
+            message=f"'{shown(image_version)}' is not the version of a container image. A version looks like "
+            "'3.13.2' (a tag) or 'sha256:…' (a digest).",
+            path=("imageVersion",),
+        )
+
+
+def configuration_problems(configuration: Any) -> Iterator[InvalidValue]:
+    """Why a configuration can't be taken, if it can't."""
+    path = ("configuration",)
+    if _depth(configuration) > CONFIGURATION_DEPTH:
+        yield InvalidValue(
+            message=f"The configuration is nested more than {CONFIGURATION_DEPTH} levels deep.", path=path
+        )
+        return
+    try:
+        size = len(json.dumps(configuration, ensure_ascii=False, allow_nan=False).encode())
+    except (ValueError, TypeError):
+        yield InvalidValue(
+            message="The configuration holds something JSON can't carry: NaN, infinity, or half a character "
+            "(a lone surrogate).",
+            path=path,
+        )
+        return
+    if size > CONFIGURATION_BYTES:
+        yield InvalidValue(
+            message=f"The configuration has {size:,} bytes as JSON; at most {CONFIGURATION_BYTES:,} are kept. "
+            "Put large data where the adapter can fetch it.",
+            path=path,
+        )
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """A user's text, safe and short enough to be quoted in a message or a log line."""
+    printable = "".join(c if c.isprintable() else "�" for c in text)
+    return printable if len(printable) <= limit else printable[: limit - 1] + "…"
+
+
+def _first_control_character(text: str, *, allowed: str) -> str | None:
+    refused = ("Cc", "Cs", "Zl", "Zp")
+    return next((c for c in text if unicodedata.category(c) in refused and c not in allowed), None)
+
+
+def _control_character(field: str, subject: str, character: str) -> InvalidValue:
+    return InvalidValue(
+        message=f"{subject} holds the control character U+{ord(character):04X}, which can't be shown. Remove it.",
+        path=(field,),
+    )
+
+
+def _too_long(field: str, subject: str, length: int, limit: int) -> InvalidValue:
+    return InvalidValue(message=f"{subject} has {length:,} characters; at most {limit:,} are kept.", path=(field,))
+
+
+def _depth(value: Any) -> int:
+    """How deeply lists and objects are nested, counted without recursion."""
+    deepest = 0
+    waiting = [(value, 0)]
+    while waiting and deepest <= CONFIGURATION_DEPTH:
+        current, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        children = current.values() if isinstance(current, dict) else current if isinstance(current, list) else ()
+        waiting.extend((child, depth + 1) for child in children)
+    return deepest

@@ -1,0 +1,374 @@
+"""A tenant's pools, adapters and transitions: reading them, and committing what an action decided."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from octomesh_graphql.domain.adapter import Adapter
+from octomesh_graphql.domain.caller import Caller
+from octomesh_graphql.domain.entity import CommunicationEntity
+from octomesh_graphql.domain.pool import Pool
+from octomesh_graphql.domain.states import CommunicationState, ConfigurationState, DeploymentState
+from octomesh_graphql.domain.tally import Group, Tally, tally_of
+from octomesh_graphql.domain.tenant import Tenant
+from octomesh_graphql.domain.text import name_key
+from octomesh_graphql.domain.transition import Transition
+from octomesh_graphql.store.codec import Codec
+from octomesh_graphql.store.mongo import Document, Mongo, MongoUnavailable, ObjectId, Raced, Timestamp
+from octomesh_graphql.store.paging import Keyset, Page, PageRequest, Sort
+from octomesh_graphql.store.sealing import Seal
+from octomesh_graphql.store.selecting import (
+    DERIVED,
+    AdapterFilter,
+    PoolFilter,
+    conditions,
+    split_derived,
+)
+from octomesh_graphql.store.unit import Unit
+
+T = TypeVar("T")
+
+POOLS: Final = Codec(Pool, {"ckTypeId": Pool.ck_type_id})
+ADAPTERS: Final = Codec(Adapter, {"ckTypeId": Adapter.ck_type_id})
+_TRANSITIONS: Final = Codec(Transition)
+
+_SNAPSHOT_ROWS = 100  # of at most 64 KiB configuration each: an answer stays below MongoDB's 16 MiB
+_ATTEMPTS = 100  # far beyond what a queue of losers needs; then something else is wrong
+
+
+class TenantStore:
+    """The data of one tenant. There is no way from here to another tenant's."""
+
+    def __init__(self, mongo: Mongo, tenant: Tenant, seal: Seal) -> None:
+        self.tenant = tenant
+        self.seal = seal
+        self._mongo = mongo
+        self._losers = asyncio.Lock()
+
+    # One entity
+
+    async def pool(self, rt_id: str) -> Pool | None:
+        """The pool with this id."""
+        return (await self.pools([rt_id])).get(rt_id)
+
+    async def adapter(self, rt_id: str) -> Adapter | None:
+        """The adapter with this id."""
+        return (await self.adapters([rt_id])).get(rt_id)
+
+    async def pool_named(self, name: str) -> Pool | None:
+        """The pool with this name, compared without case."""
+        return next(iter(await self._pools([{"$match": {"nameKey": name_key(name)}}])), None)
+
+    async def adapter_named(self, name: str) -> Adapter | None:
+        """The adapter with this name, compared without case."""
+        return next(iter(await self._adapters([{"$match": {"nameKey": name_key(name)}}])), None)
+
+    async def with_present_tally(self, pool: Pool) -> Pool:
+        """The pool with its adapters counted anew."""
+        present = await self.pool(pool.rt_id)
+        return replace(pool, tally=present.tally if present else Tally())
+
+    # Several, by what they are
+
+    async def pools(self, rt_ids: Iterable[str]) -> Mapping[str, Pool]:
+        """Those that exist, by id."""
+        found = await self._pools([{"$match": {"_id": {"$in": [ObjectId(rt_id) for rt_id in rt_ids]}}}])
+        return {pool.rt_id: pool for pool in found}
+
+    async def adapters(self, rt_ids: Iterable[str]) -> Mapping[str, Adapter]:
+        """Those that exist, by id."""
+        found = await self._adapters([{"$match": {"_id": {"$in": [ObjectId(rt_id) for rt_id in rt_ids]}}}])
+        return {adapter.rt_id: adapter for adapter in found}
+
+    async def adapters_of(self, pool_rt_id: str) -> Sequence[Adapter]:
+        """All adapters of a pool, by name."""
+        return await self._adapters([{"$match": {"poolRtId": ObjectId(pool_rt_id)}}, {"$sort": {"nameKey": 1}}])
+
+    # Pages
+
+    async def pool_page(
+        self,
+        request: PageRequest,
+        *,
+        chosen: PoolFilter | None = None,
+        search: str | None = None,
+        order: Sequence[Sort] = (),
+        counted: bool = False,
+    ) -> Page[Pool]:
+        """A page of pools, by name unless ordered otherwise. Raises `InvalidPage` for a foreign cursor."""
+        keyset = self._keyset("pools", chosen, search, order)
+        stored, derived = split_derived(conditions(chosen, search))
+        deriving = bool(derived) or any(sort.key in DERIVED for sort in order)
+        rows = [{"$match": stored}, *([*_DERIVING, {"$match": derived}] if deriving else [])]
+        window = keyset.window(request) + ([] if deriving else _TALLYING)
+        documents, total = await self._page("pools", rows, window, counted)
+        return keyset.page(request, documents, [_pool(document) for document in documents], total)
+
+    async def adapter_page(
+        self,
+        request: PageRequest,
+        *,
+        chosen: AdapterFilter | None = None,
+        search: str | None = None,
+        order: Sequence[Sort] = (),
+        counted: bool = False,
+    ) -> Page[Adapter]:
+        """A page of adapters, by name unless ordered otherwise. Raises `InvalidPage` for a foreign cursor."""
+        keyset = self._keyset("adapters", chosen, search, order)
+        rows = [{"$match": conditions(chosen, search)}]
+        documents, total = await self._page("adapters", rows, keyset.window(request), counted)
+        return keyset.page(request, documents, [ADAPTERS.decode(d) for d in documents], total)
+
+    async def adapter_pages(
+        self,
+        pool_rt_ids: Sequence[str],
+        request: PageRequest,
+        *,
+        chosen: AdapterFilter | None = None,
+        order: Sequence[Sort] = (),
+    ) -> Mapping[str, Page[Adapter]]:
+        """For each of these pools a page of its adapters, counted, all in one round trip."""
+        keyset = self._keyset("pool.adapters", chosen, None, order)
+        within: Document = {"poolRtId": {"$in": [ObjectId(rt_id) for rt_id in pool_rt_ids]}}
+        rows = [{"$match": {"$and": [within, conditions(chosen, None)]}}]
+        documents = await self._aggregate("adapters", _ranked(rows, keyset, request))
+        totals = {str(d["of"]): int(d["total"]) for d in documents if "total" in d}
+        by_pool: dict[str, list[Document]] = {rt_id: [] for rt_id in pool_rt_ids}
+        for document in documents:
+            if "total" not in document:
+                by_pool[str(document["poolRtId"])].append(document)
+        return {
+            rt_id: keyset.page(request, found, [ADAPTERS.decode(d) for d in found], totals.get(rt_id, 0))
+            for rt_id, found in by_pool.items()
+        }
+
+    async def transition_page(self, entity: CommunicationEntity, request: PageRequest) -> Page[Transition]:
+        """A page of an entity's history, newest first; a pool's holds that of its adapters too."""
+        keyset = Keyset.of([Sort("at", descending=True)], self.seal.of("transitions", entity.rt_id))
+        key = "poolRtId" if isinstance(entity, Pool) else "entityRtId"
+        rows = [{"$match": {key: ObjectId(entity.rt_id)}}]
+        documents, _ = await self._page("transitions", rows, keyset.window(request), counted=False)
+        return keyset.page(request, documents, [_transition(d) for d in documents], None)
+
+    async def snapshot(
+        self, collection: str, matching: Document, after: ObjectId | None, at: Timestamp | None
+    ) -> tuple[Sequence[CommunicationEntity], ObjectId | None, Timestamp]:
+        """Some entities as they were `at` a time (None: now), in order of ids: them, where to go on, and the time.
+
+        Raises `MongoCommandFailed` when that time is no longer kept (five minutes, unless MongoDB is told otherwise).
+        """
+        behind: list[Document] = [{"$match": {"_id": {"$gt": after}}}] if after else []
+        answer = await self._mongo.command(
+            self.tenant.database,
+            {
+                "aggregate": collection,
+                "pipeline": [
+                    {"$match": matching},
+                    *behind,
+                    {"$sort": {"_id": 1}},
+                    {"$limit": _SNAPSHOT_ROWS},
+                    *(_TALLYING if collection == "pools" else []),
+                ],
+                "cursor": {"batchSize": _SNAPSHOT_ROWS + 1},
+                "readConcern": {"level": "snapshot"} | ({"atClusterTime": at} if at else {}),
+            },
+        )
+        documents = answer["cursor"]["firstBatch"]
+        decode = _pool if collection == "pools" else ADAPTERS.decode
+        more = documents[-1]["_id"] if len(documents) == _SNAPSHOT_ROWS else None
+        return [decode(document) for document in documents], more, answer["cursor"]["atClusterTime"]
+
+    # Writing
+
+    async def write(self, act: Callable[[Unit], Awaitable[T]], *, caller: Caller, now: datetime) -> T:
+        """Let `act` read, decide and save through a `Unit`, and commit what it saved: all of it or nothing.
+
+        When somebody else wrote one of the documents meanwhile, `act` decides again on what is there now. Who lost
+        once waits in line behind the other losers of this process, so that a crowd makes progress in order.
+        """
+        try:
+            return await self._attempt(act, caller, now)
+        except Raced:
+            async with self._losers:
+                return await self._insist(act, caller, now)
+
+    async def _insist(self, act: Callable[[Unit], Awaitable[T]], caller: Caller, now: datetime) -> T:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await self._attempt(act, caller, now)
+            except Raced:
+                await asyncio.sleep(random.uniform(0, min(0.001 * 2**attempt, 0.1)))
+        raise MongoUnavailable("Too many writers want to change the same entity; try again in a moment.")
+
+    async def _attempt(self, act: Callable[[Unit], Awaitable[T]], caller: Caller, now: datetime) -> T:
+        unit = Unit(self, who=caller.name, now=now)
+        result = await act(unit)
+        await self._commit(unit)
+        return result
+
+    async def _commit(self, unit: Unit) -> None:
+        writes = [self._write_of(before, after) for before, after in unit.changes()]
+        history = [_TRANSITIONS.encode(transition) for transition in unit.transitions()]
+        database = self.tenant.database
+
+        async def commit(session: Any) -> None:
+            for write in writes:
+                await write(session)
+            if history:
+                await self._mongo.insert(database, "transitions", history, session=session)
+
+        if len(writes) + bool(history) > 1:
+            await self._mongo.transact(commit)
+        else:
+            await commit(None)
+
+    def _write_of(
+        self, before: CommunicationEntity | None, after: CommunicationEntity | None
+    ) -> Callable[[Any], Awaitable[None]]:
+        """What makes `before` into `after` in the database; it raises `Raced` when `before` is no longer there."""
+        known = after or before
+        assert known is not None
+        collection, codec = _place(known)
+        database = self.tenant.database
+        if before is None:
+            created = codec.encode(after)
+            return lambda session: self._mongo.insert(database, collection, [dict(created)], session=session)
+        same = {"_id": ObjectId(before.rt_id), "revision": before.revision}
+
+        async def write(session: Any) -> None:
+            if after is None:
+                done = await self._mongo.delete(database, collection, same, session=session)
+            else:
+                update = codec.update(before, after)
+                done = await self._mongo.update(database, collection, same, update, session=session)
+            if not done:
+                raise Raced(f"{known} was written by somebody else")
+
+        return write
+
+    # Reading, underneath
+
+    def _keyset(self, of: str, chosen: PoolFilter | None, search: str | None, order: Sequence[Sort]) -> Keyset:
+        return Keyset.of(order or [Sort("nameKey")], self.seal.of(of, chosen, search, tuple(order)))
+
+    async def _page(
+        self, collection: str, rows: list[Document], window: list[Document], counted: bool
+    ) -> tuple[list[Document], int | None]:
+        """The documents of a page and, if `counted`, how many rows the list has: one round trip."""
+        counting = {"$unionWith": {"coll": collection, "pipeline": [*rows, {"$count": "total"}]}}
+        documents = await self._aggregate(collection, [*rows, *window, *([counting] if counted else [])])
+        total = documents.pop()["total"] if documents and "total" in documents[-1] else 0
+        return documents, total if counted else None
+
+    async def _pools(self, stages: list[Document]) -> list[Pool]:
+        return [_pool(document) for document in await self._aggregate("pools", [*stages, *_TALLYING])]
+
+    async def _adapters(self, stages: list[Document]) -> list[Adapter]:
+        return [ADAPTERS.decode(document) for document in await self._aggregate("adapters", stages)]
+
+    async def _aggregate(self, collection: str, pipeline: list[Document]) -> list[Document]:
+        return await self._mongo.aggregate(self.tenant.database, collection, pipeline)
+
+
+_TALLYING: Final[list[Document]] = [
+    {
+        "$lookup": {
+            "from": "adapters",
+            "localField": "_id",
+            "foreignField": "poolRtId",
+            "pipeline": [
+                {
+                    "$group": {
+                        "_id": {
+                            "deployment": "$deploymentState",
+                            "configuration": "$configurationState",
+                            "communication": "$communicationState",
+                            "wanted": "$wanted",
+                        },
+                        "adapters": {"$sum": 1},
+                    }
+                }
+            ],
+            "as": "tally",
+        }
+    }
+]
+"""Counts a pool's adapters by their states, from an index alone."""
+
+
+def _ranking(states: str, ranked: Sequence[DeploymentState] | Sequence[ConfigurationState]) -> Document:
+    """The first of `ranked` that any adapter of a pool has, as `Tally` says it in Python."""
+    branches = [{"case": {"$in": [state.value, states]}, "then": state.value} for state in ranked]
+    return {"$switch": {"branches": branches, "default": 0}}
+
+
+_DERIVING: Final[list[Document]] = [
+    *_TALLYING,
+    {
+        "$addFields": {
+            "deploymentState": _ranking(
+                "$tally._id.deployment",
+                (DeploymentState.ERROR, DeploymentState.PENDING, DeploymentState.DEPLOYED),
+            ),
+            "configurationState": _ranking(
+                "$tally._id.configuration",
+                (ConfigurationState.ERROR, ConfigurationState.PENDING, ConfigurationState.CONFIGURED),
+            ),
+        }
+    },
+]
+
+
+def _ranked(rows: list[Document], keyset: Keyset, request: PageRequest) -> list[Document]:
+    """The window of `request` for each pool by itself, followed by the totals, `{of: pool, total: count}`."""
+    window = keyset.window(request)
+    *bounds, sort, limit = window
+    rank = {
+        "$setWindowFields": {
+            "partitionBy": "$poolRtId",
+            "sortBy": sort["$sort"],
+            "output": {"rank": {"$sum": 1, "window": {"documents": ["unbounded", "current"]}}},
+        }
+    }
+    totals = [
+        {"$group": {"_id": "$poolRtId", "total": {"$sum": 1}}},
+        {"$project": {"_id": 0, "of": "$_id", "total": 1}},
+    ]
+    return [
+        *rows,
+        *bounds,
+        rank,
+        {"$match": {"rank": {"$lte": limit["$limit"]}}},
+        {"$sort": sort["$sort"]},
+        {"$unionWith": {"coll": "adapters", "pipeline": [*rows, *totals]}},
+    ]
+
+
+def _place(entity: CommunicationEntity) -> tuple[str, Codec[Any]]:
+    return ("pools", POOLS) if isinstance(entity, Pool) else ("adapters", ADAPTERS)
+
+
+def _pool(document: Document) -> Pool:
+    return POOLS.decode(document, tally=_tally(document.get("tally", ())))
+
+
+def _tally(groups: Iterable[Document]) -> Tally:
+    return tally_of(
+        Group(
+            deployment=DeploymentState(group["_id"]["deployment"]),
+            configuration=ConfigurationState(group["_id"]["configuration"]),
+            communication=CommunicationState(group["_id"]["communication"]),
+            wanted=group["_id"]["wanted"],
+            adapters=group["adapters"],
+        )
+        for group in groups
+    )
+
+
+def _transition(document: Document) -> Transition:
+    return _TRANSITIONS.decode(document, id=str(document["_id"]))

@@ -1,0 +1,399 @@
+"""The feed: one MongoDB change stream of this process, and everybody who listens to it.
+
+A subscriber holds a bounded inbox. What entities are matters, not how they came there, so an inbox keeps the latest
+event of each entity (`conflating`); where every step matters, an inbox that runs full is emptied and its owner reads on
+from the history that MongoDB keeps. So nobody is ever owed an unbounded queue, and nobody loses a step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import total_ordering
+from typing import Any, Final, Self
+
+import structlog
+
+from octomesh_graphql.domain.adapter import Adapter
+from octomesh_graphql.domain.entity import CommunicationEntity
+from octomesh_graphql.domain.pool import Pool
+from octomesh_graphql.store.entities import ADAPTERS, POOLS
+from octomesh_graphql.store.mongo import (
+    ChangeHistoryLost,
+    ChangeStream,
+    Document,
+    MongoCommandFailed,
+    MongoUnavailable,
+    Timestamp,
+)
+from octomesh_graphql.store.tenants import TENANTS, Registry
+
+log = structlog.get_logger()
+
+INBOX_EVENTS: Final = 256
+"""Events kept for a subscriber who wants every step, before it must read on from MongoDB's history."""
+
+HISTORY_EVENTS: Final = 256
+"""Events read from MongoDB's history in one go."""
+
+HISTORY_READERS: Final = 8
+"""History streams open at once: a thousand clients that come back together take turns."""
+
+_BACKLOG = 1_000  # events between the stream and the subscribers; beyond that the stream waits
+_WAIT_MS = 500  # how long an idle stream takes to notice that it shall stop
+_RETRY_SECONDS = 5.0  # longest pause between attempts to open the stream again
+
+
+@total_ordering
+@dataclass(frozen=True)
+class Position:
+    """A place in the history of the whole deployment: MongoDB's cluster time, and the how-manieth event at it."""
+
+    time: Timestamp
+    index: int
+
+    @classmethod
+    def behind(cls, time: Timestamp) -> Self:
+        """Behind everything that happened up to and at this time."""
+        return cls(time, 2**31 - 1)
+
+    def __lt__(self, other: Position) -> bool:
+        return (self.time, self.index) < (other.time, other.index)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One write to a pool or an adapter, with what was there before and after."""
+
+    position: Position
+    tenant_id: str
+    rt_id: str
+    before: CommunicationEntity | None
+    after: CommunicationEntity | None
+    lost: bool = False
+    """It can't be told what happened: the images are not kept, or not understood."""
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    """The pools it concerns, as they are now, by id; filled in before subscribers see it."""
+
+    @property
+    def pool_rt_ids(self) -> set[str]:
+        """The pools whose members it may have changed, or that it is about."""
+        images = [image for image in (self.before, self.after) if image]
+        ids = {image.pool_rt_id if isinstance(image, Adapter) else image.rt_id for image in images}
+        return {rt_id for rt_id in ids if rt_id}
+
+    def following(self, earlier: Event) -> Event | None:
+        """Both in one, for who only wants to know where things ended; None if it never was: created and deleted."""
+        if earlier.before is None and self.after is None and not (self.lost or earlier.lost):
+            return None
+        return replace(
+            self,
+            before=earlier.before,
+            lost=self.lost or earlier.lost,
+            pools={**earlier.pools, **self.pools},
+        )
+
+
+@dataclass(eq=False)
+class Inbox:
+    """What one subscriber has not yet taken. Full of steps, it empties itself and says that it is `behind`."""
+
+    tenant_id: str
+    conflating: bool
+    behind: bool = False
+    closed: bool = False
+    _events: dict[Any, Event] = field(default_factory=dict)
+    _filled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, event: Event) -> None:
+        """Keep an event; of the same entity only the outcome, if conflating."""
+        if self.behind:
+            return
+        key = event.rt_id if self.conflating else event.position
+        earlier = self._events.pop(key, None)
+        outcome = event.following(earlier) if earlier else event
+        if outcome:
+            self._events[key] = outcome
+        if not self.conflating and len(self._events) > INBOX_EVENTS:
+            self.fall_behind()
+        self._filled.set()
+
+    def catch_up(self) -> None:
+        """Collect again; what came before has to be read from the history."""
+        self.behind = False
+
+    def fall_behind(self) -> None:
+        """Forget what is kept: the owner has to read the history."""
+        self._events.clear()
+        self.behind = True
+        self._filled.set()
+
+    def close(self) -> None:
+        """The tenant is gone, or the server stops: nothing more will come."""
+        self.closed = True
+        self._filled.set()
+
+    async def take(self) -> Sequence[Event]:
+        """All that came since the last time, oldest first; waits for something. Empty when behind or closed."""
+        await self._filled.wait()
+        self._filled.clear()
+        events = list(self._events.values())
+        self._events.clear()
+        return events
+
+
+class Feed:
+    """The changes of all tenants of a registry, for everybody in this process."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._inboxes: dict[str, set[Inbox]] = {}
+        self._readers = asyncio.Semaphore(HISTORY_READERS)
+        self._backlog: asyncio.Queue[Event] = asyncio.Queue(_BACKLOG)
+        self._stopping = False
+        self._place = _Place()
+        self._published: Position | None = None
+        self._alive = asyncio.Event()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        """Listening until the block ends; then every inbox is closed."""
+        pump, publisher = asyncio.create_task(self._pump()), asyncio.create_task(self._publish())
+        try:
+            await asyncio.wait({pump, asyncio.create_task(self._alive.wait())}, return_when="FIRST_COMPLETED")
+            yield self
+        finally:
+            self._stopping = True
+            self.close_all()
+            await pump  # it looks up every half second; to cancel it in the middle would lose an event
+            publisher.cancel()
+            await asyncio.wait({publisher})
+
+    @property
+    def alive(self) -> bool:
+        """Whether the stream is open."""
+        return self._alive.is_set()
+
+    @property
+    def subscribers(self) -> int:
+        """How many inboxes are open."""
+        return sum(len(inboxes) for inboxes in self._inboxes.values())
+
+    @contextmanager
+    def inbox(self, tenant_id: str, *, conflating: bool) -> Iterator[Inbox]:
+        """An inbox that receives all events of a tenant that are published from now on."""
+        inbox = Inbox(tenant_id, conflating)
+        if self._stopping:
+            inbox.close()
+        self._inboxes.setdefault(tenant_id, set()).add(inbox)
+        try:
+            yield inbox
+        finally:
+            remaining = self._inboxes[tenant_id]
+            remaining.discard(inbox)
+            if not remaining:
+                del self._inboxes[tenant_id]
+
+    def close_all(self) -> None:
+        """Nothing more will come, for anybody."""
+        for tenant_id in list(self._inboxes):
+            self._close(tenant_id)
+
+    def missed(self, after: Position) -> bool:
+        """Whether events behind `after` may have been published before now."""
+        return self._published is None or after < self._published
+
+    async def history(self, tenant_id: str, after: Position) -> tuple[Sequence[Event], bool]:
+        """Events of a tenant behind a position, oldest first, and whether there may be more.
+
+        Raises `ChangeHistoryLost` when MongoDB does not keep them any more.
+        """
+        async with self._readers:
+            database = f"{self._registry.prefix}{tenant_id}"
+            numbering = _Numbering(self._registry.prefix)
+            events: list[Event] = []
+            async with self._registry.mongo.watch(
+                _pipeline(collections=("pools", "adapters")),
+                database=database,
+                start_at=after.time,
+                wait_ms=1,
+            ) as stream:
+                while len(events) < HISTORY_EVENTS:
+                    change = await stream.next()
+                    if change is None:
+                        break
+                    event = numbering.event(change)
+                    if event and event.position > after:
+                        events.append(event)
+            return await self._with_pools(tenant_id, events), len(events) == HISTORY_EVENTS
+
+    # The stream
+
+    async def _pump(self) -> None:
+        """Read the stream for as long as the feed runs, opening it again whenever it breaks."""
+        failures = 0
+        while not self._stopping:
+            try:
+                async with self._opened() as stream:
+                    failures = 0
+                    self._alive.set()
+                    await self._read(stream)
+            except ChangeHistoryLost:
+                log.warning("change history lost, all subscribers start over")
+                self._place = _Place()
+                self._registry.forget_all()
+                self._all_behind()
+            except (MongoUnavailable, MongoCommandFailed) as error:
+                failures += 1
+                log.warning("change stream broken", reason=str(error), failures=failures)
+            finally:
+                self._alive.clear()
+            if not self._stopping and failures:
+                await asyncio.sleep(random.uniform(0.1, min(0.2 * 2**failures, _RETRY_SECONDS)))
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[ChangeStream]:
+        """The stream, from the place where it broke, at the beginning from now on."""
+        if self._place.position is None:
+            hello = await self._registry.mongo.command("admin", {"hello": 1})
+            self._place.position = self._published = Position.behind(hello["operationTime"])
+        start = None if self._place.idle_token else self._place.position.time
+        pipeline = _pipeline(collections=("pools", "adapters", TENANTS), prefix=self._registry.prefix)
+        async with self._registry.mongo.watch(
+            pipeline, start_at=start, resume_after=self._place.idle_token, wait_ms=_WAIT_MS
+        ) as stream:
+            yield stream
+
+    async def _read(self, stream: ChangeStream) -> None:
+        numbering = _Numbering(self._registry.prefix)
+        place = self._place
+        while not self._stopping:
+            change = await stream.next()
+            if change is None:
+                place.idle_token = stream.resume_token
+                continue
+            place.idle_token = None
+            self._tenant_changed(change)
+            event = numbering.event(change)
+            if event and (place.position is None or event.position > place.position):
+                place.position = event.position
+                await self._backlog.put(event)
+
+    def _tenant_changed(self, change: Document) -> None:
+        """A tenant marked for deletion or gone: its subscriptions end."""
+        if change["ns"].get("coll") != TENANTS or change["operationType"] == "insert":
+            return
+        tenant_id = change["documentKey"]["_id"]
+        self._registry.forget(tenant_id)
+        self._close(tenant_id)
+
+    # The subscribers
+
+    async def _publish(self) -> None:
+        """Hand events to the inboxes, many at a time when many came."""
+        while True:
+            events = [await self._backlog.get()]
+            while not self._backlog.empty():
+                events.append(self._backlog.get_nowait())
+            self._published = events[-1].position  # first, so that who subscribes meanwhile reads the history
+            for tenant_id in {event.tenant_id for event in events if event.tenant_id in self._inboxes}:
+                await self._deliver(tenant_id, [event for event in events if event.tenant_id == tenant_id])
+
+    async def _deliver(self, tenant_id: str, events: Sequence[Event]) -> None:
+        try:
+            completed = await self._with_pools(tenant_id, events)
+        except Exception:
+            log.exception("events could not be completed, their subscribers read the history")
+            completed = []
+        for inbox in list(self._inboxes.get(tenant_id, ())):
+            if not completed:
+                inbox.fall_behind()
+            for event in completed:
+                inbox.put(event)
+
+    async def _with_pools(self, tenant_id: str, events: Sequence[Event]) -> list[Event]:
+        """The events with the pools they concern, all read in one go."""
+        concerned = {rt_id for event in events for rt_id in event.pool_rt_ids}
+        pools = await (await self._registry.open(tenant_id)).pools(concerned) if concerned else {}
+        return [_completed(event, pools) for event in events]
+
+    def _close(self, tenant_id: str) -> None:
+        for inbox in self._inboxes.get(tenant_id, ()):
+            inbox.close()
+
+    def _all_behind(self) -> None:
+        for inboxes in self._inboxes.values():
+            for inbox in inboxes:
+                inbox.fall_behind()
+
+
+@dataclass
+class _Place:
+    """Where the stream is. While it is idle its token counts, which stays good when the last event is long gone."""
+
+    position: Position | None = None
+    idle_token: Mapping[str, Any] | None = None
+
+
+class _Numbering:
+    """Makes events of a stream's changes, and counts those that happened at the same time."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._last: Timestamp | None = None
+        self._index = 0
+
+    def event(self, change: Document) -> Event | None:
+        """The event of a change; None if it is about nothing that subscribers see."""
+        collection = change["ns"].get("coll")
+        if collection not in ("pools", "adapters"):
+            return None
+        time = change["clusterTime"]
+        self._index = self._index + 1 if time == self._last else 0
+        self._last = time
+        images = _images(change)
+        return Event(
+            position=Position(time, self._index),
+            tenant_id=change["ns"]["db"].removeprefix(self._prefix),
+            rt_id=str(change["documentKey"]["_id"]),
+            before=images[0] if images else None,
+            after=images[1] if images else None,
+            lost=images is None,
+        )
+
+
+def _images(change: Document) -> tuple[CommunicationEntity | None, CommunicationEntity | None] | None:
+    """The entity before and after a change; None where what should be there is not, or is not understood."""
+    before, after = change.get("fullDocumentBeforeChange"), change.get("fullDocument")
+    operation = change["operationType"]
+    if (before is None and operation != "insert") or (after is None and operation != "delete"):
+        return None
+    decode = POOLS.decode if change["ns"]["coll"] == "pools" else ADAPTERS.decode
+    try:
+        return decode(before) if before else None, decode(after) if after else None
+    except (TypeError, ValueError):
+        log.warning("change not understood", collection=change["ns"]["coll"], key=str(change["documentKey"]["_id"]))
+        return None
+
+
+def _pipeline(*, collections: Sequence[str], prefix: str | None = None) -> list[Document]:
+    """What a stream lets through: writes to these collections, in databases with this prefix."""
+    wanted: Document = {
+        "operationType": {"$in": ["insert", "update", "replace", "delete"]},
+        "ns.coll": {"$in": list(collections)},
+    }
+    if prefix is not None:
+        wanted["ns.db"] = {"$regex": f"^{prefix}"}
+    return [{"$match": wanted}]
+
+
+def _completed(event: Event, pools: Mapping[str, Pool]) -> Event:
+    """The event with the pools as they are now; an event of a pool shows the pool's present adapters."""
+    concerned = {rt_id: pools[rt_id] for rt_id in event.pool_rt_ids if rt_id in pools}
+    after = event.after
+    if isinstance(after, Pool) and after.rt_id in concerned:
+        after = replace(after, tally=concerned[after.rt_id].tally)
+    return replace(event, after=after, pools=concerned)

@@ -1,0 +1,336 @@
+"""The one door to the MongoDB driver.
+
+Everything the house asks of MongoDB is a method of `Mongo`. It is written for the shape of PyMongo's own asynchronous
+client; Motor's differs in what is awaited, which `_settled` evens out, so either driver serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC
+from enum import Enum
+from typing import Any, Final, Self, TypeVar
+
+import bson
+import motor.motor_asyncio
+import pymongo
+from bson import ObjectId, Timestamp
+from bson.codec_options import CodecOptions
+from pymongo.errors import (
+    ConfigurationError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+    WaitQueueTimeoutError,
+)
+
+__all__ = [
+    "ChangeHistoryLost",
+    "Document",
+    "Driver",
+    "Duplicate",
+    "Mongo",
+    "MongoCommandFailed",
+    "MongoUnavailable",
+    "ObjectId",
+    "Raced",
+    "Session",
+    "Timestamp",
+    "pack",
+    "run_admin_command",
+    "unpack",
+]
+
+Document = dict[str, Any]
+Pipeline = Sequence[Mapping[str, Any]]
+Session = Any
+T = TypeVar("T")
+
+
+class Driver(Enum):
+    """Which client library carries the traffic."""
+
+    MOTOR = "motor"
+    PYMONGO = "pymongo"
+
+
+class MongoUnavailable(Exception):
+    """MongoDB can't be reached, or did not answer in time."""
+
+
+class MongoCommandFailed(Exception):
+    """MongoDB refused a command; `code` and `code_name` are its own."""
+
+    def __init__(self, message: str, code: int, code_name: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.code_name = code_name
+
+
+class Duplicate(Exception):
+    """A unique index has the value already; `fields` names what must be unique."""
+
+    def __init__(self, fields: frozenset[str]) -> None:
+        super().__init__(f"already there: {', '.join(sorted(fields))}")
+        self.fields = fields
+
+
+class Raced(Exception):
+    """Somebody else wrote the same document in between; reading again and deciding again is the answer."""
+
+
+class ChangeHistoryLost(Exception):
+    """The changes behind a position are no longer kept."""
+
+
+_CONNECTIONS: Final = 50
+"""Connections to MongoDB per process, and operations under way at once. Beyond that callers queue here and not in the
+driver, because PyMongo's asynchronous pool hands out connections unfairly when callers outnumber them."""
+
+_OPTIONS: Final[Mapping[str, Any]] = {
+    "w": "majority",
+    "journal": True,
+    "retryWrites": True,
+    "readConcernLevel": "majority",
+    "timeoutMS": 10_000,
+    "serverSelectionTimeoutMS": 5_000,
+    "connectTimeoutMS": 3_000,
+    "heartbeatFrequencyMS": 2_000,
+    "maxPoolSize": _CONNECTIONS + 10,  # some to spare for change streams, which hold one while they wait
+    "tz_aware": True,
+    "tzinfo": UTC,
+    "appname": "octomesh",
+}
+"""Acknowledged means majority-committed and journaled; reads see what was acknowledged; nothing hangs beyond 10 s."""
+
+_HISTORY_LOST = (286, 280, 136)  # ChangeStreamHistoryLost, ChangeStreamFatalError, CappedPositionLost
+_WRITE_CONFLICT = 112
+_BATCH = 10_000  # documents per answer: one page is one round trip
+_PLAIN: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
+
+
+class Mongo:
+    """A connection to a replica set."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._turn = asyncio.Semaphore(_CONNECTIONS)
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, uri: str, driver: Driver = Driver.MOTOR) -> AsyncIterator[Self]:
+        """Connected until the block ends. Raises `MongoUnavailable`; the message is for the person at the console."""
+        client = _client(uri, driver)
+        try:
+            yield cls(client)
+        finally:
+            await _settled(client.close())
+
+    async def command(self, database: str, command: Mapping[str, Any], *, session: Session = None) -> Document:
+        """Run one command, for instance `{"ping": 1}`. The first key is the command."""
+        async with self._operation():
+            return dict(await self._client[database].command(dict(command), session=session))
+
+    async def aggregate(
+        self, database: str, collection: str, pipeline: Pipeline, *, session: Session = None
+    ) -> list[Document]:
+        """All results of a pipeline, in one round trip unless they exceed 16 MiB."""
+        async with self._operation():
+            cursor = await _settled(
+                self._client[database][collection].aggregate(list(pipeline), session=session, batchSize=_BATCH)
+            )
+            return list(await cursor.to_list(None))
+
+    async def find_one(self, database: str, collection: str, query: Mapping[str, Any]) -> Document | None:
+        """The first document that matches, if any."""
+        async with self._operation():
+            found: Document | None = await self._client[database][collection].find_one(dict(query))
+            return found
+
+    async def insert(
+        self, database: str, collection: str, documents: Sequence[Document], *, session: Session = None
+    ) -> None:
+        """Store new documents. Raises `Duplicate`."""
+        async with self._operation():
+            await self._client[database][collection].insert_many(documents, session=session)
+
+    async def update(
+        self,
+        database: str,
+        collection: str,
+        query: Mapping[str, Any],
+        update: Mapping[str, Any],
+        *,
+        upsert: bool = False,
+        session: Session = None,
+    ) -> bool:
+        """Change the one document that matches; False when none does. Raises `Duplicate`."""
+        async with self._operation():
+            result = await self._client[database][collection].update_one(
+                dict(query), dict(update), upsert=upsert, session=session
+            )
+            return bool(result.matched_count or result.upserted_id is not None)
+
+    async def delete(
+        self, database: str, collection: str, query: Mapping[str, Any], *, session: Session = None
+    ) -> bool:
+        """Remove the one document that matches; False when none does."""
+        async with self._operation():
+            result = await self._client[database][collection].delete_one(dict(query), session=session)
+            return bool(result.deleted_count)
+
+    async def create_index(self, database: str, collection: str, keys: Mapping[str, int], **options: Any) -> None:
+        """Make sure that the index exists."""
+        async with self._operation():
+            await self._client[database][collection].create_index(list(keys.items()), **options)
+
+    async def drop_database(self, database: str) -> None:
+        """Remove a database with all that is in it."""
+        async with self._operation():
+            await self._client.drop_database(database)
+
+    async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Run `work` in one transaction: all of it is stored, or nothing. `work` may run several times."""
+        async with await _settled(self._client.start_session()) as session:
+            with _translated():
+                result: T = await session.with_transaction(work)
+                return result
+
+    @asynccontextmanager
+    async def watch(
+        self,
+        pipeline: Pipeline,
+        *,
+        database: str | None = None,
+        start_at: Timestamp | None = None,
+        resume_after: Mapping[str, Any] | None = None,
+        wait_ms: int = 500,
+    ) -> AsyncIterator[ChangeStream]:
+        """A change stream over the deployment or one database, with images of before and after.
+
+        Raises `ChangeHistoryLost` when the start lies before what is still kept.
+        """
+        target = self._client if database is None else self._client[database]
+        with _translated():
+            stream = await _settled(
+                target.watch(
+                    list(pipeline),
+                    full_document="whenAvailable",
+                    full_document_before_change="whenAvailable",
+                    start_at_operation_time=start_at,
+                    resume_after=resume_after,
+                    max_await_time_ms=wait_ms,
+                )
+            )
+        try:
+            yield ChangeStream(stream)
+        finally:
+            await _settled(stream.close())
+
+    @asynccontextmanager
+    async def _operation(self) -> AsyncIterator[None]:
+        async with self._turn:
+            with _translated():
+                yield
+
+
+class ChangeStream:
+    """An open change stream. Stop it between two calls of `next`, never during one: Motor would lose an event."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    async def next(self) -> Document | None:
+        """The next event, or None when none came within the waiting time. Raises `ChangeHistoryLost`."""
+        with _translated():
+            event: Document | None = await self._stream.try_next()
+            return event
+
+    @property
+    def resume_token(self) -> Mapping[str, Any] | None:
+        """Where another stream would go on."""
+        token: Mapping[str, Any] | None = self._stream.resume_token
+        return token
+
+
+async def run_admin_command(uri: str, command: Mapping[str, Any], *, database: str = "admin") -> Document:
+    """Run one command over a connection of its own, straight to that server.
+
+    Raises `MongoUnavailable` or `MongoCommandFailed`.
+    """
+    with _translated():
+        client: Any = pymongo.AsyncMongoClient(
+            uri, directConnection=True, serverSelectionTimeoutMS=5_000, connectTimeoutMS=3_000
+        )
+        try:
+            return dict(await client[database].command(dict(command)))
+        finally:
+            await client.close()
+
+
+def pack(values: Mapping[str, Any]) -> bytes:
+    """Values in BSON, with their types kept."""
+    return bson.encode(values)
+
+
+def unpack(data: bytes) -> Document:
+    """What `pack` packed. Raises ValueError for anything else."""
+    try:
+        return bson.decode(data, codec_options=_PLAIN)
+    except bson.errors.BSONError as error:
+        raise ValueError("not BSON") from error
+
+
+def _client(uri: str, driver: Driver) -> Any:
+    build = motor.motor_asyncio.AsyncIOMotorClient if driver is Driver.MOTOR else pymongo.AsyncMongoClient
+    try:
+        return build(uri, **_OPTIONS)
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        raise MongoUnavailable(
+            f"The MongoDB URI can't be used: {error}. It looks like "
+            "mongodb://user:password@host1:27017,host2:27017/?replicaSet=rs0"
+        ) from error
+
+
+async def _settled(value: Any) -> Any:
+    """What Motor gives at once and PyMongo when awaited, or the other way round."""
+    return await value if inspect.isawaitable(value) else value
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The driver's errors, in our words."""
+    try:
+        yield
+    except DuplicateKeyError as error:
+        pattern = (error.details or {}).get("keyPattern", {})
+        raise Duplicate(frozenset(pattern)) from error
+    except (ConnectionFailure, WaitQueueTimeoutError) as error:
+        raise MongoUnavailable(f"MongoDB does not answer: {_short(error)}") from error
+    except OperationFailure as error:
+        raise _refusal(error) from error
+    except PyMongoError as error:
+        if error.timeout:
+            raise MongoUnavailable(f"MongoDB did not answer in time: {_short(error)}") from error
+        raise
+
+
+def _refusal(error: OperationFailure) -> Exception:
+    if error.code in _HISTORY_LOST or error.has_error_label("NonResumableChangeStreamError"):
+        return ChangeHistoryLost(str(error))
+    if error.code == _WRITE_CONFLICT or error.has_error_label("TransientTransactionError"):
+        return Raced("another write came first")
+    if error.timeout or error.has_error_label("RetryableWriteError"):
+        return MongoUnavailable(f"MongoDB did not answer in time: {_short(error)}")
+    name = (error.details or {}).get("codeName", "")
+    return MongoCommandFailed(_short(error), error.code or 0, str(name))
+
+
+def _short(error: Exception) -> str:
+    """The first sentence of an error: the driver adds whole topologies behind it."""
+    return str(error).split(", full error:")[0].split(", Topology Description:")[0]

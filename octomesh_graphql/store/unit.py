@@ -1,0 +1,85 @@
+"""A unit of work: what one action reads and saves, committed together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from octomesh_graphql.domain.adapter import Adapter
+from octomesh_graphql.domain.entity import CommunicationEntity
+from octomesh_graphql.domain.pool import Pool
+from octomesh_graphql.domain.transition import Transition, transitions
+
+if TYPE_CHECKING:
+    from octomesh_graphql.store.entities import TenantStore
+
+E = TypeVar("E", bound=CommunicationEntity)
+
+
+class Unit:
+    """Reads go through to the database; saves are remembered until the unit is committed.
+
+    Everything saved must have been read through the same unit: the commit succeeds only if it is still as it was read.
+    """
+
+    def __init__(self, store: TenantStore, *, who: str, now: datetime) -> None:
+        self.now = now
+        self._store = store
+        self._who = who
+        self._read: dict[str, CommunicationEntity] = {}
+        self._saved: dict[str, CommunicationEntity | None] = {}
+
+    async def pool(self, rt_id: str) -> Pool | None:
+        """The pool with this id."""
+        return self._seen(await self._store.pool(rt_id))
+
+    async def adapter(self, rt_id: str) -> Adapter | None:
+        """The adapter with this id."""
+        return self._seen(await self._store.adapter(rt_id))
+
+    async def adapters(self, rt_ids: Sequence[str]) -> dict[str, Adapter]:
+        """Those that exist, by id."""
+        found = await self._store.adapters(rt_ids) if rt_ids else {}
+        return {rt_id: self._remembered(adapter) for rt_id, adapter in found.items()}
+
+    async def adapters_of(self, pool: Pool) -> list[Adapter]:
+        """All adapters of a pool, by name."""
+        return [self._remembered(adapter) for adapter in await self._store.adapters_of(pool.rt_id)]
+
+    def save(self, entity: E) -> E:
+        """Store it; returns it as it will be stored. What is as it was read is not written."""
+        before = self._read.get(entity.rt_id)
+        if entity == before:
+            return entity
+        stored = replace(entity, revision=before.revision + 1) if before else entity
+        self._saved[entity.rt_id] = stored
+        return stored
+
+    def delete(self, entity: CommunicationEntity) -> None:
+        """Remove it."""
+        self._saved[entity.rt_id] = None
+
+    def hold(self, entity: E) -> E:
+        """Commit only if this one, though unchanged, is still as it was read: the decision depended on it."""
+        if entity.rt_id not in self._saved:
+            self._saved[entity.rt_id] = replace(entity, revision=entity.revision + 1)
+        return entity
+
+    def changes(self) -> Iterator[tuple[CommunicationEntity | None, CommunicationEntity | None]]:
+        """What to commit, as before and after, always in the order of ids so that two units never lock crosswise."""
+        for rt_id in sorted(self._saved):
+            yield self._read.get(rt_id), self._saved[rt_id]
+
+    def transitions(self) -> Iterator[Transition]:
+        """What happened, for the history."""
+        for before, after in self.changes():
+            yield from transitions(before, after, who=self._who, at=self.now)
+
+    def _seen(self, entity: E | None) -> E | None:
+        return None if entity is None else self._remembered(entity)
+
+    def _remembered(self, entity: E) -> E:
+        self._read[entity.rt_id] = entity
+        return entity
