@@ -17,10 +17,9 @@ from octomesh_graphql.domain.entity import CommunicationEntity
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.states import CommunicationState
 from octomesh_graphql.store.entities import TenantStore
-from octomesh_graphql.store.feed import Event, Feed, Inbox, Position
+from octomesh_graphql.store.feed import Event, Feed, Inbox, Position, conflated
 from octomesh_graphql.store.mongo import (
     ChangeHistoryLost,
-    MongoCommandFailed,
     ObjectId,
     Timestamp,
     pack,
@@ -82,7 +81,7 @@ def adapter_changes(
 
     def tell(events: Sequence[Event]) -> Iterator[Told]:
         for event in events:
-            if not isinstance(event.after or event.before, Adapter) or not _among(event.rt_id, rt_ids):
+            if not isinstance(event.last, Adapter) or not _among(event.rt_id, rt_ids):
                 continue
             if pool_rt_ids is None or event.pool_rt_ids & set(pool_rt_ids):
                 yield event.position, _change_of_entity(event)
@@ -145,6 +144,7 @@ async def _follow(store: TenantStore, feed: Feed, interest: _Interest, after: st
                     async for position, change in _present(store, interest):
                         yield replace(change, cursor=_closed(seal, position))
                     reading_back = False
+                assert position is not None
                 async for told_at, change in _behind(store, feed, inbox, interest, position, reading_back):
                     position = told_at or position
                     yield replace(change, cursor=_closed(seal, position))
@@ -156,17 +156,17 @@ async def _follow(store: TenantStore, feed: Feed, interest: _Interest, after: st
 
 
 async def _present(store: TenantStore, interest: _Interest) -> AsyncIterator[Told]:
-    """The present state, all as of one moment, and LIVE with the position of that moment."""
+    """The present state, all as of one moment, and LIVE with the position of that moment.
+
+    Raises `ChangeHistoryLost` when telling it takes longer than MongoDB keeps that moment.
+    """
     moment: Timestamp | None = None
     for collection, matching in interest.matching.items():
         more: ObjectId | None = None
         first = True
         while first or more:
             first = False
-            try:
-                entities, more, moment = await store.snapshot(collection, matching, more, moment)
-            except MongoCommandFailed as error:
-                raise ChangeHistoryLost("the snapshot took longer than MongoDB keeps one") from error
+            entities, more, moment = await store.snapshot(collection, matching, more, moment)
             for entity in entities:
                 change = interest.present(entity)
                 if change:
@@ -180,7 +180,7 @@ async def _behind(
     feed: Feed,
     inbox: Inbox,
     interest: _Interest,
-    position: Position | None,
+    position: Position,
     reading_back: bool,
 ) -> AsyncIterator[Told]:
     """What is known to have happened behind a position: from the history if asked to, else from the inbox."""
@@ -190,16 +190,16 @@ async def _behind(
         return
     inbox.catch_up()
     more = True
-    while more and position:
+    while more:
         events, more = await feed.history(store.tenant.id, position)
-        for told in _told(interest, events, position):
+        for told in _told(interest, conflated(events) if interest.conflating else events, position):
             yield told
         position = events[-1].position if events else position
 
 
-def _told(interest: _Interest, events: Sequence[Event], position: Position | None) -> Iterator[Told]:
+def _told(interest: _Interest, events: Sequence[Event], position: Position) -> Iterator[Told]:
     """What an interest makes of the events behind a position. Raises `ChangeHistoryLost` when one is not known."""
-    news = [event for event in events if position is None or event.position > position]
+    news = [news for event in events if (news := event.behind(position))]
     if any(event.lost for event in news):
         raise ChangeHistoryLost("an image is missing")
     return interest.tell(news)
@@ -207,7 +207,7 @@ def _told(interest: _Interest, events: Sequence[Event], position: Position | Non
 
 def _changes_of_pools(event: Event) -> Iterator[Change]:
     """What an event means to pools: one of its own, or one of a member that was or is theirs."""
-    if isinstance(event.after or event.before, Pool):
+    if isinstance(event.last, Pool):
         yield _change_of_entity(event)
         return
     for rt_id, pool in event.pools.items():
@@ -219,7 +219,7 @@ def _change_of_entity(event: Event) -> Change:
         kind = ChangeKind.DELETED
     else:
         kind = ChangeKind.CREATED if event.before is None else ChangeKind.UPDATED
-    return Change(cursor="", kind=kind, rt_id=event.rt_id, entity=event.after or event.before)
+    return Change(cursor="", kind=kind, rt_id=event.rt_id, entity=event.last)
 
 
 def _joined(earlier: Change | None, later: Change) -> Change:

@@ -190,8 +190,8 @@ class Adapter(CommunicationEntity):
     # What agents found
 
     def found(self, now: datetime, *, generation: int, phase: Phase, message: str | None = None) -> Self:
-        """With what an operator reported about the wish `generation`; a report about an older wish is ignored."""
-        if generation < self.generation:
+        """With what an operator reported about the wish `generation`; a report about another wish is ignored."""
+        if generation != self.generation:
             return self
         adapter = self if self.observed_generation == generation else self.touched(now, observed_generation=generation)
         match phase:
@@ -221,6 +221,8 @@ class Adapter(CommunicationEntity):
         return self._configuration(now, ConfigurationState.ERROR, message)
 
     def _deployed(self, now: datetime, message: str | None) -> Self:
+        if self.configuration_state is ConfigurationState.ERROR:  # why must stay to be seen, whatever the cluster says
+            return self._with(now, deployment_state=DeploymentState.DEPLOYED, status_message=self.last_error)
         return self._with(
             now,
             deployment_state=DeploymentState.DEPLOYED,
@@ -237,9 +239,7 @@ class Adapter(CommunicationEntity):
             now,
             deployment_state=DeploymentState.ERROR,
             configuration_state=ConfigurationState.UNCONFIGURED,
-            status_message=message,
-            last_error=message,
-            last_error_timestamp=now if message != self.last_error else self.last_error_timestamp,
+            **self._error(now, message),
         )
 
     def _gone(self, now: datetime, message: str | None) -> Self:
@@ -257,8 +257,21 @@ class Adapter(CommunicationEntity):
             return self  # configured implies deployed: what does not run has no configuration in force
         changes: dict[str, Any] = {"configuration_state": state}
         if error is not None:
-            changes |= {"status_message": error, "last_error": error, "last_error_timestamp": now}
+            changes |= self._error(now, error)
+        elif self.configuration_state is ConfigurationState.ERROR:
+            changes |= {"status_message": None}
+        if state is ConfigurationState.CONFIGURED and self.deployment_state is DeploymentState.DEPLOYED:
+            changes |= {"last_error": None, "last_error_timestamp": None}
         return self._with(now, **changes)
+
+    def _error(self, now: datetime, message: str) -> dict[str, Any]:
+        """What tells an error. Told once more it keeps the time when it was news."""
+        known = message == self.last_error
+        return {
+            "status_message": message,
+            "last_error": message,
+            "last_error_timestamp": self.last_error_timestamp if known else now,
+        }
 
     def _with(self, now: datetime, **changes: Any) -> Self:
         changed = replace(self, **changes)

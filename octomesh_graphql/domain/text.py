@@ -44,9 +44,14 @@ def name_key(name: str) -> str:
     return bare + _KEY_SEPARATOR + folded
 
 
+def storable(text: str) -> bool:
+    """Whether it is whole characters; a client's JSON can hold half of one (a lone surrogate)."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def name_problems(name: str) -> Iterator[InvalidValue]:
     """Why a name can't be taken, if it can't."""
-    if not name:
+    if not any(_visible(character) for character in name):
         yield InvalidValue(message="A name must have at least one visible character.", path=("name",))
     elif len(name) > NAME_CHARACTERS:
         yield _too_long("name", "The name", len(name), NAME_CHARACTERS)
@@ -109,6 +114,11 @@ def shown(text: str, limit: int = 60) -> str:
     """A user's text, safe and short enough to be quoted in a message or a log line."""
     printable = "".join(c if c.isprintable() else "�" for c in text)
     return printable if len(printable) <= limit else printable[: limit - 1] + "…"
+
+
+def _visible(character: str) -> bool:
+    """Not a space, and not a mark that only directs others, like the joiner inside an emoji."""
+    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs")
 
 
 def _first_control_character(text: str, *, allowed: str) -> str | None:

@@ -30,6 +30,8 @@ class _Field:
     key: str
     encode: Convert
     decode: Convert
+    absent: Mapping[str, None]
+    """What it is when it is not stored: None if it must be given and may be None, otherwise its own default."""
 
 
 class Codec(Generic[T]):
@@ -51,11 +53,10 @@ class Codec(Generic[T]):
 
     def decode(self, document: Mapping[str, Any], **more: Any) -> T:
         """The value of a document; `more` are fields that are not stored."""
-        known = {
-            field.name: field.decode(document[field.key])
-            for field in self._fields
-            if document.get(field.key) is not None
-        }
+        known: dict[str, Any] = {}
+        for field in self._fields:
+            stored = document.get(field.key)
+            known |= field.absent if stored is None else {field.name: field.decode(stored)}
         return self._of(**known, **more)
 
     def update(self, before: T, after: T) -> Document:
@@ -83,6 +84,7 @@ def _fields(of: type[Any]) -> list[_Field]:
             field.name,
             "_id" if field.name == "rt_id" else camel(field.name),
             *_conversions(field.name, hints),
+            {field.name: None} if _must_be_given(field) and _may_be_none(hints[field.name]) else {},
         )
         for field in dataclasses.fields(of)
         if field.metadata.get("stored", True)
@@ -105,6 +107,14 @@ def _conversions(name: str, hints: Mapping[str, Any]) -> tuple[Convert, Convert]
 @cache
 def _nested(of: type[Any]) -> Codec[Any]:
     return Codec(of)
+
+
+def _must_be_given(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _may_be_none(hint: Any) -> bool:
+    return hint is Any or types.NoneType in typing.get_args(hint)
 
 
 def _without_none(hint: Any) -> Any:

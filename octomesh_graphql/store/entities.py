@@ -16,7 +16,7 @@ from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.states import CommunicationState, ConfigurationState, DeploymentState
 from octomesh_graphql.domain.tally import Group, Tally, tally_of
 from octomesh_graphql.domain.tenant import Tenant
-from octomesh_graphql.domain.text import name_key
+from octomesh_graphql.domain.text import name_key, storable
 from octomesh_graphql.domain.transition import Transition
 from octomesh_graphql.store.codec import Codec
 from octomesh_graphql.store.mongo import Document, Mongo, MongoUnavailable, ObjectId, Raced, Timestamp
@@ -24,6 +24,7 @@ from octomesh_graphql.store.paging import Keyset, Page, PageRequest, Sort
 from octomesh_graphql.store.sealing import Seal
 from octomesh_graphql.store.selecting import (
     DERIVED,
+    NOTHING,
     AdapterFilter,
     PoolFilter,
     conditions,
@@ -62,11 +63,11 @@ class TenantStore:
 
     async def pool_named(self, name: str) -> Pool | None:
         """The pool with this name, compared without case."""
-        return next(iter(await self._pools([{"$match": {"nameKey": name_key(name)}}])), None)
+        return next(iter(await self._pools([_with_name(name)])), None)
 
     async def adapter_named(self, name: str) -> Adapter | None:
         """The adapter with this name, compared without case."""
-        return next(iter(await self._adapters([{"$match": {"nameKey": name_key(name)}}])), None)
+        return next(iter(await self._adapters([_with_name(name)])), None)
 
     async def with_present_tally(self, pool: Pool) -> Pool:
         """The pool with its adapters counted anew."""
@@ -160,7 +161,7 @@ class TenantStore:
     ) -> tuple[Sequence[CommunicationEntity], ObjectId | None, Timestamp]:
         """Some entities as they were `at` a time (None: now), in order of ids: them, where to go on, and the time.
 
-        Raises `MongoCommandFailed` when that time is no longer kept (five minutes, unless MongoDB is told otherwise).
+        Raises `ChangeHistoryLost` when that time is no longer kept (five minutes, unless MongoDB is told otherwise).
         """
         behind: list[Document] = [{"$match": {"_id": {"$gt": after}}}] if after else []
         answer = await self._mongo.command(
@@ -347,6 +348,10 @@ def _ranked(rows: list[Document], keyset: Keyset, request: PageRequest) -> list[
         {"$sort": sort["$sort"]},
         {"$unionWith": {"coll": "adapters", "pipeline": [*rows, *totals]}},
     ]
+
+
+def _with_name(name: str) -> Document:
+    return {"$match": {"nameKey": name_key(name)} if storable(name) else NOTHING}
 
 
 def _place(entity: CommunicationEntity) -> tuple[str, Codec[Any]]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import total_ordering
@@ -36,14 +37,19 @@ log = structlog.get_logger()
 INBOX_EVENTS: Final = 256
 """Events kept for a subscriber who wants every step, before it must read on from MongoDB's history."""
 
+INBOX_ENTITIES: Final = 1_000
+"""Entities whose latest event is kept for a subscriber who wants the outcome, before it must do the same."""
+
 HISTORY_EVENTS: Final = 256
 """Events read from MongoDB's history in one go."""
 
 HISTORY_READERS: Final = 8
 """History streams open at once: a thousand clients that come back together take turns."""
 
+WAIT_MS: Final = 500
+"""How long an idle stream takes to notice that it shall stop."""
+
 _BACKLOG = 1_000  # events between the stream and the subscribers; beyond that the stream waits
-_WAIT_MS = 500  # how long an idle stream takes to notice that it shall stop
 _RETRY_SECONDS = 5.0  # longest pause between attempts to open the stream again
 
 
@@ -66,46 +72,70 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One write to a pool or an adapter, with what was there before and after."""
+    """One write to a pool or an adapter, or several to the same one, with what was there before and after."""
 
     position: Position
+    since: Position
+    """The place of the first write; `position` is that of the last."""
     tenant_id: str
     rt_id: str
     before: CommunicationEntity | None
     after: CommunicationEntity | None
+    last: CommunicationEntity | None
+    """The latest image there is: `after`, or what was deleted."""
     lost: bool = False
     """It can't be told what happened: the images are not kept, or not understood."""
     pools: Mapping[str, Pool] = field(default_factory=dict)
     """The pools it concerns, as they are now, by id; filled in before subscribers see it."""
+    passed: frozenset[str] = frozenset()
+    """Pools it was in between."""
 
     @property
     def pool_rt_ids(self) -> set[str]:
         """The pools whose members it may have changed, or that it is about."""
         images = [image for image in (self.before, self.after) if image]
         ids = {image.pool_rt_id if isinstance(image, Adapter) else image.rt_id for image in images}
-        return {rt_id for rt_id in ids if rt_id}
+        return {rt_id for rt_id in ids if rt_id} | self.passed
 
-    def following(self, earlier: Event) -> Event | None:
-        """Both in one, for who only wants to know where things ended; None if it never was: created and deleted."""
-        if earlier.before is None and self.after is None and not (self.lost or earlier.lost):
-            return None
+    def following(self, earlier: Event) -> Event:
+        """Both in one, for who only wants to know where things ended."""
         return replace(
             self,
+            since=earlier.since,
             before=earlier.before,
             lost=self.lost or earlier.lost,
-            pools={**earlier.pools, **self.pools},
+            passed=frozenset(earlier.pool_rt_ids | self.pool_rt_ids),
         )
+
+    def behind(self, known: Position) -> Event | None:
+        """What of it is news to one who knows all up to a position; None if nothing is."""
+        if self.position <= known:
+            return None
+        if self.since <= known:  # so the entity was known: no id is ever given twice
+            return replace(self, before=self.before or self.last)
+        never_was = self.before is None and self.after is None and not self.lost
+        return None if never_was else self
+
+
+def conflated(events: Iterable[Event]) -> list[Event]:
+    """One event for each entity, in the order of the last writes."""
+    outcomes: dict[str, Event] = {}
+    for event in events:
+        earlier = outcomes.pop(event.rt_id, None)
+        outcomes[event.rt_id] = event.following(earlier) if earlier else event
+    return list(outcomes.values())
 
 
 @dataclass(eq=False)
 class Inbox:
-    """What one subscriber has not yet taken. Full of steps, it empties itself and says that it is `behind`."""
+    """What one subscriber has not yet taken. When it is full, it empties itself and says that it is `behind`."""
 
     tenant_id: str
     conflating: bool
     behind: bool = False
     closed: bool = False
-    _events: dict[Any, Event] = field(default_factory=dict)
+    _events: dict[str | Position, Event] = field(default_factory=dict)
+    _pools: dict[str, Pool | None] = field(default_factory=dict)
     _filled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def put(self, event: Event) -> None:
@@ -114,10 +144,9 @@ class Inbox:
             return
         key = event.rt_id if self.conflating else event.position
         earlier = self._events.pop(key, None)
-        outcome = event.following(earlier) if earlier else event
-        if outcome:
-            self._events[key] = outcome
-        if not self.conflating and len(self._events) > INBOX_EVENTS:
+        self._events[key] = event.following(earlier) if earlier else event
+        self._pools |= {rt_id: event.pools.get(rt_id) for rt_id in event.pool_rt_ids}
+        if len(self._events) > (INBOX_ENTITIES if self.conflating else INBOX_EVENTS):
             self.fall_behind()
         self._filled.set()
 
@@ -127,7 +156,7 @@ class Inbox:
 
     def fall_behind(self) -> None:
         """Forget what is kept: the owner has to read the history."""
-        self._events.clear()
+        self._empty()
         self.behind = True
         self._filled.set()
 
@@ -140,16 +169,23 @@ class Inbox:
         """All that came since the last time, oldest first; waits for something. Empty when behind or closed."""
         await self._filled.wait()
         self._filled.clear()
-        events = list(self._events.values())
-        self._events.clear()
+        # Events that waited longer saw older versions of the pools: the latest that came with any of them counts.
+        pools = {rt_id: pool for rt_id, pool in self._pools.items() if pool}
+        events = [_completed(event, pools) for event in self._events.values()]
+        self._empty()
         return events
+
+    def _empty(self) -> None:
+        self._events.clear()
+        self._pools.clear()
 
 
 class Feed:
     """The changes of all tenants of a registry, for everybody in this process."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, *, wait_ms: int = WAIT_MS) -> None:
         self._registry = registry
+        self._wait_ms = wait_ms
         self._inboxes: dict[str, set[Inbox]] = {}
         self._readers = asyncio.Semaphore(HISTORY_READERS)
         self._backlog: asyncio.Queue[Event] = asyncio.Queue(_BACKLOG)
@@ -163,12 +199,12 @@ class Feed:
         """Listening until the block ends; then every inbox is closed."""
         pump, publisher = asyncio.create_task(self._pump()), asyncio.create_task(self._publish())
         try:
-            await asyncio.wait({pump, asyncio.create_task(self._alive.wait())}, return_when="FIRST_COMPLETED")
+            await self._alive.wait()
             yield self
         finally:
             self._stopping = True
             self.close_all()
-            await pump  # it looks up every half second; to cancel it in the middle would lose an event
+            await pump  # it looks up every half second
             publisher.cancel()
             await asyncio.wait({publisher})
 
@@ -242,13 +278,16 @@ class Feed:
                     self._alive.set()
                     await self._read(stream)
             except ChangeHistoryLost:
-                log.warning("change history lost, all subscribers start over")
+                failures += 1
+                log.warning("change history lost, subscribers who miss something start over", failures=failures)
                 self._place = _Place()
                 self._registry.forget_all()
-                self._all_behind()
             except (MongoUnavailable, MongoCommandFailed) as error:
                 failures += 1
                 log.warning("change stream broken", reason=str(error), failures=failures)
+            except Exception:
+                failures += 1
+                log.exception("change stream broken", failures=failures)
             finally:
                 self._alive.clear()
             if not self._stopping and failures:
@@ -258,12 +297,12 @@ class Feed:
     async def _opened(self) -> AsyncIterator[ChangeStream]:
         """The stream, from the place where it broke, at the beginning from now on."""
         if self._place.position is None:
-            hello = await self._registry.mongo.command("admin", {"hello": 1})
-            self._place.position = self._published = Position.behind(hello["operationTime"])
+            self._place.position = self._published = Position.behind(await self._registry.mongo.present())
+            self._all_behind()  # what happened up to now is in the history, and what comes is in the stream
         start = None if self._place.idle_token else self._place.position.time
         pipeline = _pipeline(collections=("pools", "adapters", TENANTS), prefix=self._registry.prefix)
         async with self._registry.mongo.watch(
-            pipeline, start_at=start, resume_after=self._place.idle_token, wait_ms=_WAIT_MS
+            pipeline, start_at=start, resume_after=self._place.idle_token, wait_ms=self._wait_ms
         ) as stream:
             yield stream
 
@@ -288,7 +327,8 @@ class Feed:
             return
         tenant_id = change["documentKey"]["_id"]
         self._registry.forget(tenant_id)
-        self._close(tenant_id)
+        if (change.get("fullDocument") or {"deleting": True}).get("deleting"):
+            self._close(tenant_id)
 
     # The subscribers
 
@@ -298,7 +338,8 @@ class Feed:
             events = [await self._backlog.get()]
             while not self._backlog.empty():
                 events.append(self._backlog.get_nowait())
-            self._published = events[-1].position  # first, so that who subscribes meanwhile reads the history
+            # First, so that who subscribes meanwhile reads the history.
+            self._published = max(self._published or events[-1].position, events[-1].position)
             for tenant_id in {event.tenant_id for event in events if event.tenant_id in self._inboxes}:
                 await self._deliver(tenant_id, [event for event in events if event.tenant_id == tenant_id])
 
@@ -355,12 +396,16 @@ class _Numbering:
         self._index = self._index + 1 if time == self._last else 0
         self._last = time
         images = _images(change)
+        position = Position(time, self._index)
+        before, after = images or (None, None)
         return Event(
-            position=Position(time, self._index),
+            position=position,
+            since=position,
             tenant_id=change["ns"]["db"].removeprefix(self._prefix),
             rt_id=str(change["documentKey"]["_id"]),
-            before=images[0] if images else None,
-            after=images[1] if images else None,
+            before=before,
+            after=after,
+            last=after or before,
             lost=images is None,
         )
 
@@ -386,7 +431,7 @@ def _pipeline(*, collections: Sequence[str], prefix: str | None = None) -> list[
         "ns.coll": {"$in": list(collections)},
     }
     if prefix is not None:
-        wanted["ns.db"] = {"$regex": f"^{prefix}"}
+        wanted["ns.db"] = {"$regex": f"^{re.escape(prefix)}"}
     return [{"$match": wanted}]
 
 
@@ -396,4 +441,4 @@ def _completed(event: Event, pools: Mapping[str, Pool]) -> Event:
     after = event.after
     if isinstance(after, Pool) and after.rt_id in concerned:
         after = replace(after, tally=concerned[after.rt_id].tally)
-    return replace(event, after=after, pools=concerned)
+    return replace(event, after=after, last=after or event.last, pools=concerned)

@@ -20,6 +20,7 @@ import pymongo
 from bson import ObjectId, Timestamp
 from bson.codec_options import CodecOptions
 from pymongo.errors import (
+    BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
     DuplicateKeyError,
@@ -85,7 +86,7 @@ class Raced(Exception):
 
 
 class ChangeHistoryLost(Exception):
-    """The changes behind a position are no longer kept."""
+    """The changes behind a position, or the state at a time, are no longer kept."""
 
 
 _CONNECTIONS: Final = 50
@@ -109,7 +110,9 @@ _OPTIONS: Final[Mapping[str, Any]] = {
 """Acknowledged means majority-committed and journaled; reads see what was acknowledged; nothing hangs beyond 10 s."""
 
 _HISTORY_LOST = (286, 280, 136)  # ChangeStreamHistoryLost, ChangeStreamFatalError, CappedPositionLost
+_SNAPSHOT_LOST = (239, 246)  # SnapshotTooOld, SnapshotUnavailable: an index was made meanwhile
 _WRITE_CONFLICT = 112
+_DUPLICATE_KEY = 11000
 _BATCH = 10_000  # documents per answer: one page is one round trip
 _PLAIN: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
 
@@ -135,6 +138,13 @@ class Mongo:
         """Run one command, for instance `{"ping": 1}`. The first key is the command."""
         async with self._operation():
             return dict(await self._client[database].command(dict(command), session=session))
+
+    async def present(self) -> Timestamp:
+        """A time up to which everything is committed for good: whatever reads from now on sees it."""
+        hello = await self.command("admin", {"hello": 1})
+        last_write = hello.get("lastWrite")  # mongos tells none
+        time: Timestamp = last_write["majorityOpTime"]["ts"] if last_write else hello["operationTime"]
+        return time
 
     async def aggregate(
         self, database: str, collection: str, pipeline: Pipeline, *, session: Session = None
@@ -227,6 +237,7 @@ class Mongo:
                     max_await_time_ms=wait_ms,
                 )
             )
+            await stream.__aenter__()  # or Motor would not open it before the first event is asked for
         try:
             yield ChangeStream(stream)
         finally:
@@ -308,8 +319,12 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DuplicateKeyError as error:
-        pattern = (error.details or {}).get("keyPattern", {})
-        raise Duplicate(frozenset(pattern)) from error
+        raise _duplicate(error.details or {}) from error
+    except BulkWriteError as error:  # what `insert_many` raises
+        refused = error.details["writeErrors"]
+        if refused and refused[0]["code"] == _DUPLICATE_KEY:
+            raise _duplicate(refused[0]) from error
+        raise _refusal(error) from error
     except (ConnectionFailure, WaitQueueTimeoutError) as error:
         raise MongoUnavailable(f"MongoDB does not answer: {_short(error)}") from error
     except OperationFailure as error:
@@ -320,8 +335,12 @@ def _translated() -> Iterator[None]:
         raise
 
 
+def _duplicate(details: Mapping[str, Any]) -> Duplicate:
+    return Duplicate(frozenset(details.get("keyPattern", ())))
+
+
 def _refusal(error: OperationFailure) -> Exception:
-    if error.code in _HISTORY_LOST or error.has_error_label("NonResumableChangeStreamError"):
+    if error.code in _HISTORY_LOST + _SNAPSHOT_LOST or error.has_error_label("NonResumableChangeStreamError"):
         return ChangeHistoryLost(str(error))
     if error.code == _WRITE_CONFLICT or error.has_error_label("TransientTransactionError"):
         return Raced("another write came first")

@@ -74,6 +74,24 @@ class PageRequest:
         return DEFAULT_ROWS if asked is None else asked
 
 
+@dataclass(frozen=True)
+class Edge(Generic[T]):
+    """A row and its cursor."""
+
+    cursor: str
+    node: T
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageInfo:
+    """Where a page stands in its list."""
+
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Page(Generic[T]):
     """Some rows of a list, in its order, each with its cursor."""
@@ -84,6 +102,38 @@ class Page(Generic[T]):
     has_previous: bool
     total: int | None
     """Rows of the whole list; None when nobody asked."""
+
+    # The same in the words of Relay Cursor Connections
+
+    @property
+    def nodes(self) -> Sequence[T]:
+        """The rows."""
+        return self.rows
+
+    @property
+    def items(self) -> Sequence[T]:
+        """The rows, under OctoMesh's own word for them."""
+        return self.rows
+
+    @property
+    def total_count(self) -> int | None:
+        """Rows of the whole list; None when nobody asked."""
+        return self.total
+
+    @property
+    def edges(self) -> Sequence[Edge[T]]:
+        """The rows with their cursors."""
+        return [Edge(cursor, row) for cursor, row in zip(self.cursors, self.rows, strict=True)]
+
+    @property
+    def page_info(self) -> PageInfo:
+        """Where this page stands."""
+        return PageInfo(
+            has_next_page=self.has_next,
+            has_previous_page=self.has_previous,
+            start_cursor=self.cursors[0] if self.cursors else None,
+            end_cursor=self.cursors[-1] if self.cursors else None,
+        )
 
 
 @dataclass(frozen=True)

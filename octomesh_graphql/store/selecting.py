@@ -17,7 +17,7 @@ from octomesh_graphql.domain.states import (
     DeploymentState,
     DescribedEnum,
 )
-from octomesh_graphql.domain.text import clean
+from octomesh_graphql.domain.text import DESCRIPTION_CHARACTERS, clean, storable
 from octomesh_graphql.store.mongo import Document, ObjectId
 
 
@@ -75,6 +75,9 @@ class AdapterFilter(PoolFilter):
 DERIVED: Final = frozenset({"configurationState", "deploymentState"})
 """Of a pool these are not stored but follow from its adapters."""
 
+NOTHING: Final[Document] = {"$expr": False}
+"""The condition that no row meets."""
+
 _STATES: Final = {
     "communication_state": "communicationState",
     "configuration_state": "configurationState",
@@ -104,7 +107,10 @@ def conditions(chosen: PoolFilter | None, search: str | None) -> Document:
 
 def containing(text: str) -> Document:
     """The condition that a stored text contains this one, without regard to case."""
-    return {"$regex": re.escape(clean(text)).replace("\x00", "\\x00"), "$options": "i"}
+    sought = clean(text)
+    if len(sought) > DESCRIPTION_CHARACTERS or not storable(sought):
+        return {"$in": []}  # nothing stored is that long, or holds such a thing
+    return {"$regex": re.escape(sought).replace("\x00", "\\x00"), "$options": "i"}
 
 
 def split_derived(query: Document) -> tuple[Document, Document]:

@@ -125,7 +125,8 @@ class Registry:
             raise Refused(no_tenant(tenant_id))
         tenant = _tenant(found)
         await self._prepare(tenant)
-        return TenantStore(self.mongo, tenant, (await self.seal()).of(tenant.id))
+        seal = (await self.seal()).of(tenant.id, tenant.created.isoformat())  # a namesake of before is another tenant
+        return TenantStore(self.mongo, tenant, seal)
 
     async def _prepare(self, tenant: Tenant) -> None:
         """Set up what a tenant's database needs; boring when it is there."""

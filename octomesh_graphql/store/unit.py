@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.entity import CommunicationEntity
@@ -81,5 +81,6 @@ class Unit:
         return None if entity is None else self._remembered(entity)
 
     def _remembered(self, entity: E) -> E:
-        self._read[entity.rt_id] = entity
-        return entity
+        """As it was read first: a decision must not mix two versions. An outdated one fails the commit."""
+        first: Any = self._read.setdefault(entity.rt_id, entity)
+        return cast(E, first)

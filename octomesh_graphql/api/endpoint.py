@@ -1,0 +1,119 @@
+"""The endpoint of a tenant: GraphQL over HTTP and over WebSocket (`graphql-transport-ws`), explorer for browsers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from cross_web import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+
+from octomesh_graphql.api.context import Context
+from octomesh_graphql.api.errors import FailureCode
+from octomesh_graphql.api.pages import explorer
+from octomesh_graphql.api.requests import BodyTooLarge, request_id
+from octomesh_graphql.api.schema import TenantSchema
+from octomesh_graphql.domain.caller import ANONYMOUS
+from octomesh_graphql.domain.problem import Refused
+from octomesh_graphql.store.feed import Feed
+from octomesh_graphql.store.mongo import MongoUnavailable
+from octomesh_graphql.store.tenants import Registry
+
+SUBSCRIPTIONS_PER_SOCKET: Final = 50
+"""Operations under way at once on one WebSocket; a page of the Admin Panel needs three."""
+
+INIT_SECONDS: Final = 10
+"""How long a WebSocket may stay silent before `connection_init`."""
+
+
+class TenantEndpoint(GraphQL[Context, None]):
+    """GraphQL for `/tenants/{tenant_id}/graphql`; a request's context holds the data of that tenant and no other."""
+
+    def __init__(self, schema: TenantSchema, registry: Registry, feed: Feed) -> None:
+        super().__init__(
+            schema,
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+            connection_init_wait_timeout=timedelta(seconds=INIT_SECONDS),
+            max_subscriptions_per_connection=SUBSCRIPTIONS_PER_SOCKET,
+        )
+        self._registry = registry
+        self._feed = feed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; whatever keeps a request from being GraphQL at all is told as JSON too."""
+        try:
+            if scope["type"] == "http":
+                await (await self._answered(Request(scope, receive)))(scope, receive, send)
+            else:
+                await self._watched(WebSocket(scope, receive, send))
+        except BodyTooLarge as error:
+            await refusal(413, FailureCode.BAD_REQUEST, str(error))(scope, receive, send)
+
+    async def _answered(self, request: Request) -> Response:
+        try:
+            return await self.run(request)
+        except HTTPException as error:
+            return refusal(error.status_code, FailureCode.BAD_REQUEST, error.reason)
+        except Refused as error:
+            return refusal(404, FailureCode.TENANT_NOT_FOUND, str(error))
+        except MongoUnavailable:
+            return unavailable()
+
+    async def _watched(self, websocket: WebSocket) -> None:
+        """Serve a WebSocket; one for an unknown tenant is refused during its handshake."""
+        try:
+            await self._registry.open(websocket.path_params["tenant_id"])
+        except Refused as error:
+            await websocket.send_denial_response(refusal(404, FailureCode.TENANT_NOT_FOUND, str(error)))
+        except MongoUnavailable:
+            await websocket.send_denial_response(unavailable())
+        else:
+            await self.run(websocket)
+
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
+        """What resolvers find. Raises `Refused` for an unknown tenant."""
+        connection: HTTPConnection = request
+        store = await self._registry.open(connection.path_params["tenant_id"])
+        return Context(store, self._feed, ANONYMOUS, request_id(connection))
+
+    async def render_graphql_ide(self, request: Request) -> Response:
+        """The page on which a person explores the API."""
+        await self._registry.open(request.path_params["tenant_id"])
+        return explorer()
+
+    def decode_json(self, data: str | bytes) -> object:
+        """A JSON object, as the standard has it: no NaN. Whatever else comes is a parse error; batches are not served."""
+        try:
+            decoded = json.loads(data, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            raise json.JSONDecodeError("not JSON", "", 0) from error
+        if not isinstance(decoded, dict):
+            raise json.JSONDecodeError("not a JSON object", "", 0)
+        return decoded
+
+    def encode_json(self, data: object) -> str:
+        """JSON without blanks."""
+        return json.dumps(data, separators=(",", ":"))
+
+
+def refusal(status: int, code: FailureCode, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer without data, in the form of a GraphQL response."""
+    body: dict[str, Any] = {"errors": [{"message": message, "extensions": {"code": code.value}}]}
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+def unavailable() -> Response:
+    """The database does not answer; clients may come back in a moment."""
+    message = "The database does not answer. Try again in a moment."
+    return refusal(503, FailureCode.UNAVAILABLE, message, {"retry-after": "2"})
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

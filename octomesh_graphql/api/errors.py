@@ -1,0 +1,111 @@
+"""What clients see of failures: a code from a closed list, a message for people, and for our own faults a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+from graphql import ExecutionResult as CoreResult
+from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
+from strawberry.types import ExecutionResult
+
+from octomesh_graphql.actions.watching import InvalidCursor
+from octomesh_graphql.domain.problem import Refused
+from octomesh_graphql.domain.states import DescribedEnum
+from octomesh_graphql.store.mongo import MongoUnavailable
+from octomesh_graphql.store.paging import InvalidPage
+
+log = structlog.get_logger()
+
+
+class FailureCode(DescribedEnum):
+    """The `extensions.code` of a GraphQL error: everything that is not an expected refusal."""
+
+    BAD_REQUEST = "BAD_REQUEST", "The HTTP request or WebSocket message is not one GraphQL can be read from."
+    GRAPHQL_PARSE_FAILED = "GRAPHQL_PARSE_FAILED", "The document is not GraphQL."
+    GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED", "The document does not fit the schema."
+    BAD_USER_INPUT = "BAD_USER_INPUT", "An argument or variable has a value that can't be used."
+    UNAUTHENTICATED = "UNAUTHENTICATED", "The server does not know who asks."
+    FORBIDDEN = "FORBIDDEN", "Who asks may not do that."
+    TENANT_NOT_FOUND = "TENANT_NOT_FOUND", "There is no such tenant, or not for who asks."
+    RATE_LIMITED = "RATE_LIMITED", "Too much at once; try again later."
+    QUERY_TOO_COMPLEX = "QUERY_TOO_COMPLEX", "The document asks for too much; ask in smaller parts."
+    UNAVAILABLE = "UNAVAILABLE", "The database does not answer; try again in a moment."
+    INTERNAL = "INTERNAL", "A fault of the server; the `requestId` leads to it in the log."
+
+
+def failure(code: FailureCode, message: str, **extensions: Any) -> GraphQLError:
+    """An error with a code."""
+    return GraphQLError(message, extensions={"code": code.value, **extensions})
+
+
+class CodedErrors(SchemaExtension):
+    """Gives every error a code and masks what is our own fault, in plain results and in those of subscriptions."""
+
+    def on_operation(self) -> Iterator[None]:
+        self._streamed = False
+        yield
+        result = self.execution_context.result
+        if not self._streamed and isinstance(result, CoreResult | ExecutionResult):
+            self._code(result)
+
+    def on_stream_result(self, result: Any) -> Iterator[None]:
+        self._streamed = True
+        self._code(result)
+        yield
+
+    def _code(self, result: Any) -> None:
+        if result.errors:
+            request_id = self.execution_context.context.request_id
+            result.errors = [coded(error, request_id) for error in result.errors]
+
+
+def coded(error: GraphQLError, request_id: str) -> GraphQLError:
+    """The error as clients see it."""
+    if error.extensions and error.extensions.get("code") in FailureCode.__members__:
+        return error
+    cause = error.original_error
+    while isinstance(cause, GraphQLError) and cause.original_error:
+        cause = cause.original_error
+    if cause is None or isinstance(cause, GraphQLError):
+        return _rejected(error)
+    return _resolved(error, cause, request_id)
+
+
+def _rejected(error: GraphQLError) -> GraphQLError:
+    """An error of validation or of variables."""
+    if error.path or error.message.startswith("Variable "):
+        code = FailureCode.BAD_USER_INPUT  # found while running, not while validating
+    else:
+        code = FailureCode.GRAPHQL_VALIDATION_FAILED
+    return _like(error, error.message[:300], code)
+
+
+def _resolved(error: GraphQLError, cause: Exception, request_id: str) -> GraphQLError:
+    """An error that a resolver raised."""
+    match cause:
+        case InvalidPage():
+            return _like(error, str(cause), FailureCode.BAD_USER_INPUT, argument=cause.argument)
+        case InvalidCursor():
+            return _like(error, str(cause), FailureCode.BAD_USER_INPUT, argument="after")
+        case Refused():
+            return _like(error, str(cause), FailureCode.BAD_USER_INPUT)
+        case MongoUnavailable():
+            log.warning("database unavailable", reason=str(cause))
+            return _like(error, "The database does not answer. Try again in a moment.", FailureCode.UNAVAILABLE)
+        case _:
+            log.error("operation failed", path=error.path, exc_info=cause)
+            return _like(error, "Something went wrong on the server.", FailureCode.INTERNAL, requestId=request_id)
+
+
+def _like(error: GraphQLError, message: str, code: FailureCode, **extensions: Any) -> GraphQLError:
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions={"code": code.value, **extensions},
+    )

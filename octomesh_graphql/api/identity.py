@@ -1,0 +1,23 @@
+"""Global ids, as Relay has them: the type and the rtId, opaque to clients."""
+
+from __future__ import annotations
+
+import binascii
+
+from strawberry.relay.utils import from_base64, to_base64
+
+from octomesh_graphql.domain.entity import RT_ID, CommunicationEntity
+
+
+def global_id(entity: CommunicationEntity) -> str:
+    """The id of an entity among everything in its tenant."""
+    return to_base64(type(entity).__name__, entity.rt_id)
+
+
+def parsed_global_id(text: str) -> tuple[str, str] | None:
+    """The type name and rtId of a global id; None for what was never one."""
+    try:
+        kind, rt_id = from_base64(text)
+    except (ValueError, binascii.Error):
+        return None
+    return (kind, rt_id) if RT_ID.fullmatch(rt_id) else None

@@ -1,0 +1,93 @@
+"""The web server under the API: uvicorn, with the limits of the house, and without its own idea of signals."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+import uvicorn
+
+_DRAIN_SECONDS: Final = 7
+"""How long running requests may go on when the server stops. With the second or two that the embedded MongoDB takes
+the whole stop stays within 10 s."""
+
+_LIMITS: Final[dict[str, Any]] = {
+    "ws_max_size": 2**20,  # bytes of a message: a mutation with the largest configuration is a tenth of it
+    "ws_per_message_deflate": False,  # it costs 40 KiB a connection, and our messages are small
+    "ws_ping_interval": 20,  # seconds; proxies cut what is silent for a minute
+    "ws_ping_timeout": 10,
+    "limit_concurrency": 2_000,  # connections and requests; beyond that 503 at once instead of slowness for all
+    "timeout_keep_alive": 15,  # seconds
+    "timeout_graceful_shutdown": _DRAIN_SECONDS,
+}
+
+_GOODBYE_SECONDS: Final = 1.0
+"""From closing the sockets to ending what still runs for them."""
+
+
+class AppFailed(Exception):
+    """The application could not be started, or ended on its own; the log tells why."""
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, closing: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+        self._closing = closing
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn's own raises the signal once more at the end, which would kill us before MongoDB is stopped.
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Not before the sockets are closed: a subscription that ends first is told `complete`, and its client would
+        # not come back; closed with 1012 it does.
+        asyncio.get_running_loop().call_later(_GOODBYE_SECONDS, self._closing)
+        await super().shutdown(sockets)
+
+
+@asynccontextmanager
+async def listening(app: Any, sock: socket.socket, *, closing: Callable[[], None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Serving `app` on a bound socket until the block ends; then requests are finished and WebSockets closed.
+
+    The task that it gives ends only if the server does on its own, with `AppFailed`. `closing` is called when the
+    server stops and has said goodbye to all WebSockets: it ends what still runs for them.
+    """
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="websockets-sansio",
+        log_config=None,  # logs are configured already
+        access_log=False,  # it would write query strings
+        server_header=False,
+        **_LIMITS,
+    )
+    server = _Server(config, closing)
+    serving = asyncio.create_task(_serve(server, sock))
+    ready = asyncio.create_task(server.listening.wait())
+    try:
+        await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+        yield serving
+    finally:
+        ready.cancel()
+        server.should_exit = True
+        await asyncio.wait({serving})
+
+
+async def _serve(server: _Server, sock: socket.socket) -> None:
+    try:
+        await server.serve(sockets=[sock])
+    except SystemExit as exit:  # uvicorn's way to say that the application did not start
+        raise AppFailed("The application could not be started; the log tells why.") from exit
+    if not server.should_exit:
+        raise AppFailed("The web server ended on its own; the log tells why.")

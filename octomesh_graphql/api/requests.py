@@ -1,0 +1,105 @@
+"""What surrounds every request: an id, a bound on its body, one line in the log, a place in the metrics."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from typing import Final
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from octomesh_graphql.api.metrics import Metrics
+
+log = structlog.get_logger()
+
+BODY_BYTES: Final = 1024 * 1024
+"""Largest body of a request: the longest document and a few configurations fit several times."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_QUIET = ("/healthz", "/readyz", "/metrics")  # asked every few seconds by machines; logged only when they fail
+
+
+class BodyTooLarge(Exception):
+    """The body of a request exceeds what is accepted."""
+
+
+class Requests:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, watched."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        scope["request_id"] = _accepted_id(HTTPConnection(scope)) or uuid.uuid4().hex
+        with structlog.contextvars.bound_contextvars(request_id=scope["request_id"]):
+            await self._timed(scope, _bounded(scope, receive), send)
+
+    async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.monotonic()
+        status: list[int] = []
+
+        async def sending(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                status.append(message["status"])
+                MutableHeaders(scope=message).setdefault("X-Request-ID", scope["request_id"])
+            await send(message)
+
+        try:
+            with self._metrics.connection(scope["type"]):
+                await self._app(scope, receive, sending)
+        except Exception:
+            status.append(500)  # the framework answers and logs it
+            raise
+        finally:
+            seconds = time.monotonic() - started
+            answered = status[0] if status else 101 if scope["type"] == "websocket" else 499
+            self._metrics.answered(scope["type"], answered, seconds)
+            if scope["path"] not in _QUIET or answered >= 500:
+                _logged(scope, answered, seconds)
+
+
+def request_id(connection: HTTPConnection) -> str:
+    """The id under which this request is in the log."""
+    return str(connection.scope.get("request_id", ""))
+
+
+def _logged(scope: Scope, status: int, seconds: float) -> None:
+    log.info(
+        "request",
+        method=scope.get("method", "WEBSOCKET"),
+        path=scope["path"],
+        status=status,
+        milliseconds=round(seconds * 1000, 1),
+    )
+
+
+def _accepted_id(connection: HTTPConnection) -> str | None:
+    """The caller's own id, if it is one we would write into a log."""
+    given = connection.headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else None
+
+
+def _bounded(scope: Scope, receive: Receive) -> Receive:
+    """Receives no more of a body than is accepted. Raises `BodyTooLarge`."""
+    if scope["type"] != "http":
+        return receive
+    received = 0
+
+    async def receiving() -> Message:
+        nonlocal received
+        message: Message = await receive()
+        received += len(message.get("body", b""))
+        if received > BODY_BYTES:
+            raise BodyTooLarge(f"The body has more than {BODY_BYTES:,} bytes. Send less at once.")
+        return message
+
+    return receiving

@@ -1,0 +1,177 @@
+"""What a pool's adapters make it, together."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from octomesh_graphql.domain.health import adapter_reason, pool_health
+from octomesh_graphql.domain.pool import Pool
+from octomesh_graphql.domain.problem import BeingDeleted, Refused
+from octomesh_graphql.domain.states import CommunicationState, ConfigurationState, DeploymentState, HealthLevel
+from octomesh_graphql.domain.tally import Group, Tally, tally_of
+from tests.builders import LATER, NOW, a_group, a_pool, a_served_pool, an_rt_id
+
+EVERY_GROUP = [
+    a_group(deployment=deployment, configuration=configuration, communication=communication, wanted=wanted)
+    for deployment, configuration, communication, wanted in itertools.product(
+        DeploymentState, ConfigurationState, CommunicationState, (True, False)
+    )
+]
+OK, UNKNOWN, WARN, CRITICAL = HealthLevel
+
+
+@pytest.mark.parametrize("states", list(itertools.product(DeploymentState, repeat=2)))
+def test_the_deployment_of_a_pool_is_the_gravest_of_its_adapters(states: tuple[DeploymentState, ...]) -> None:
+    gravity = [DeploymentState.UNDEPLOYED, DeploymentState.DEPLOYED, DeploymentState.PENDING, DeploymentState.ERROR]
+    pool = a_pool(tally=Tally(tuple(a_group(deployment=state) for state in states)))
+    assert pool.deployment_state is max(states, key=gravity.index)
+
+
+@pytest.mark.parametrize("states", list(itertools.product(ConfigurationState, repeat=2)))
+def test_the_configuration_of_a_pool_is_the_gravest_of_its_adapters(states: tuple[ConfigurationState, ...]) -> None:
+    gravity = [
+        ConfigurationState.UNCONFIGURED,
+        ConfigurationState.CONFIGURED,
+        ConfigurationState.PENDING,
+        ConfigurationState.ERROR,
+    ]
+    pool = a_pool(tally=Tally(tuple(a_group(configuration=state) for state in states)))
+    assert pool.configuration_state is max(states, key=gravity.index)
+
+
+def test_a_pool_without_adapters_is_undeployed_and_unconfigured() -> None:
+    pool = a_pool()
+    assert pool.deployment_state is DeploymentState.UNDEPLOYED
+    assert pool.configuration_state is ConfigurationState.UNCONFIGURED
+    assert pool.tally.adapters == 0
+
+
+def test_a_tally_counts_by_any_states() -> None:
+    tally = Tally(
+        (
+            a_group(deployment=DeploymentState.ERROR, wanted=True, adapters=2),
+            a_group(deployment=DeploymentState.ERROR, adapters=3),
+            a_group(adapters=4),
+        )
+    )
+    assert tally.adapters == tally.count() == 9
+    assert tally.count(deployment=DeploymentState.ERROR) == 5
+    assert tally.count(deployment=DeploymentState.ERROR, wanted=True) == 2
+    assert tally.count(communication=CommunicationState.ONLINE) == 0
+
+
+def test_equal_tallies_are_equal_whatever_the_order() -> None:
+    assert tally_of(EVERY_GROUP) == tally_of(reversed(EVERY_GROUP))
+
+
+# Health
+
+
+@pytest.mark.parametrize("communication", CommunicationState, ids=lambda state: state.name)
+def test_the_health_of_a_pool_is_that_of_the_worst_thing_about_it(communication: CommunicationState) -> None:
+    for groups in [(), *itertools.combinations(EVERY_GROUP, 1), *itertools.combinations(EVERY_GROUP, 2)]:
+        health = pool_health(communication, Tally(groups))
+        worst = max((adapter_reason(group).level for group in groups), key=lambda level: level.value, default=OK)
+        assert health.level.value >= worst.value
+        assert health.headline == health.reasons[0]
+        assert all(health.reasons)
+
+
+def test_every_group_at_once_can_be_judged() -> None:
+    health = pool_health(CommunicationState.ONLINE, tally_of(EVERY_GROUP))
+    assert health.level is CRITICAL
+    assert f"{len(EVERY_GROUP) // 4} of {len(EVERY_GROUP)} adapters: deployment failed" in health.reasons
+
+
+@pytest.mark.parametrize(
+    ("group", "level"),
+    [
+        (a_group(), OK),
+        (a_group(wanted=True, deployment=DeploymentState.PENDING), WARN),
+        (a_group(deployment=DeploymentState.PENDING), WARN),
+        (a_group(wanted=True, deployment=DeploymentState.ERROR), CRITICAL),
+        (a_group(deployment=DeploymentState.ERROR), CRITICAL),
+        (a_group(wanted=True, deployment=DeploymentState.DEPLOYED), UNKNOWN),
+        (
+            a_group(
+                wanted=True, deployment=DeploymentState.DEPLOYED, communication=CommunicationState.ONLINE
+            ),
+            OK,
+        ),
+        (
+            a_group(
+                wanted=True, deployment=DeploymentState.DEPLOYED, communication=CommunicationState.OFFLINE
+            ),
+            CRITICAL,
+        ),
+        (
+            a_group(
+                wanted=True,
+                deployment=DeploymentState.DEPLOYED,
+                communication=CommunicationState.ONLINE,
+                configuration=ConfigurationState.PENDING,
+            ),
+            WARN,
+        ),
+        (
+            a_group(
+                wanted=True,
+                deployment=DeploymentState.DEPLOYED,
+                communication=CommunicationState.ONLINE,
+                configuration=ConfigurationState.ERROR,
+            ),
+            CRITICAL,
+        ),
+        (a_group(communication=CommunicationState.OFFLINE), OK),
+    ],
+)
+def test_an_adapter_is_as_well_as_its_states_say(group: Group, level: HealthLevel) -> None:
+    assert adapter_reason(group).level is level
+
+
+@pytest.mark.parametrize(
+    ("communication", "wanted", "level", "headline"),
+    [
+        (CommunicationState.ONLINE, False, OK, "its operator is online"),
+        (CommunicationState.OFFLINE, False, WARN, "its operator is offline; nothing is wished to run"),
+        (CommunicationState.OFFLINE, True, CRITICAL, "its operator is offline"),
+        (CommunicationState.UNREGISTERED, False, UNKNOWN, "no operator serves it"),
+        (CommunicationState.UNREGISTERED, True, WARN, "no operator serves it; adapters wished to run: 1"),
+    ],
+)
+def test_a_pool_is_as_well_as_its_operator(
+    communication: CommunicationState, wanted: bool, level: HealthLevel, headline: str
+) -> None:
+    running = a_group(wanted=wanted, deployment=DeploymentState.DEPLOYED, communication=CommunicationState.ONLINE)
+    health = pool_health(communication, Tally((running if wanted else a_group(),)))
+    assert (health.level, health.headline) == (level, headline)
+
+
+# Edits
+
+
+def test_a_new_pool_is_unregistered_at_version_one() -> None:
+    pool = Pool.new(rt_id=an_rt_id(), now=NOW, name="  Nord  ", description=" ")
+    assert (pool.name, pool.description, pool.rt_version) == ("Nord", None, 1)
+    assert pool.communication_state is CommunicationState.UNREGISTERED
+    assert not pool.ever_registered
+    assert str(pool) == "pool 'Nord'"
+
+
+def test_an_edit_changes_what_was_given_and_counts() -> None:
+    pool = a_pool(name="North", description="Old.")
+    edited = pool.edit(LATER, {"name": "South"})
+    assert (edited.name, edited.description, edited.rt_version) == ("South", "Old.", 2)
+    assert edited.rt_changed_date_time == LATER
+    assert edited.edit(LATER, {"description": None}).description is None
+
+
+def test_a_pool_on_its_way_out_takes_no_more_edits() -> None:
+    going = a_served_pool(name="North").to_be_deleted(NOW)
+    with pytest.raises(Refused) as refused:
+        going.edit(LATER, {"name": "South"})
+    [problem] = refused.value.problems
+    assert isinstance(problem, BeingDeleted)
+    assert "pool 'North' is being deleted" in problem.message

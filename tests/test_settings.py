@@ -1,0 +1,186 @@
+"""Settings: what counts, and what is said when they can't be used."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from octomesh_graphql.settings import Settings, WrongSettings, load, load_for_server
+
+URI = "mongodb://octo:s3cret@db1:27017,db2:27017/?replicaSet=rs0"
+
+DEFAULTS = Settings.model_validate({})
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("OCTOMESH_")]:
+        monkeypatch.delenv(name)
+
+
+def faults(flags: dict[str, Any] | None = None, *, insecure: bool = False) -> list[str]:
+    with pytest.raises(WrongSettings) as caught:
+        load_for_server(flags or {}, insecure=insecure)
+    return list(caught.value.faults)
+
+
+def test_without_any_the_server_keeps_to_this_machine_and_this_directory() -> None:
+    settings = load_for_server({}, insecure=False)
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.data_dir == Path.cwd() / ".octomesh"
+    assert settings.mongo_uri is None
+
+
+def test_a_flag_wins_over_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_PORT", "9000")
+    assert load({}).port == 9000
+    assert load({"port": 9001}).port == 9001
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OCTOMESH_PORT", "OCTOMESH_MONGO_URI", "OCTOMESH_OIDC_ISSUER", "OCTOMESH_TYPO"):
+        monkeypatch.setenv(name, "")
+    assert load_for_server({}, insecure=False) == DEFAULTS
+
+
+def test_words_count_without_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_LOG_LEVEL", "WARNING")
+    assert load({}).log_level == "warning"
+
+
+def test_the_home_directory_can_be_written_as_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_DATA_DIR", "~/octomesh")
+    assert load({}).data_dir == Path.home() / "octomesh"
+
+
+def test_they_can_not_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load({}).port = 1
+
+
+def test_all_faults_are_told_at_once_with_name_value_and_what_would_be_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_PORT", "80000")
+    monkeypatch.setenv("OCTOMESH_LOG_FORMAT", "xml")
+    monkeypatch.setenv("OCTOMESH_MONGO_DRIVER", "mongoengine")
+    monkeypatch.setenv("OCTOMESH_PUBLIC_URL", "octomesh.example.com")
+    monkeypatch.setenv("OCTOMESH_MONGO_URL", URI)
+    assert faults({"database_prefix": "1"}) == [
+        "OCTOMESH_MONGO_URL is not a setting. Did you mean OCTOMESH_MONGO_URI?",
+        "OCTOMESH_PORT is '80000'; it must be a number from 0 to 65535; 0 takes any free port.",
+        "OCTOMESH_MONGO_DRIVER is 'mongoengine'; it must be motor or pymongo.",
+        "--database-prefix is '1'; it must be up to 24 lower-case letters, digits and _, with a letter first and _ "
+        "last.",
+        "OCTOMESH_LOG_FORMAT is 'xml'; it must be auto, json or console.",
+        "OCTOMESH_PUBLIC_URL is 'octomesh.example.com'; it must be a URL like https://octomesh.example.com.",
+    ]
+
+
+def test_a_variable_that_resembles_nothing_is_a_fault_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_XYZZY", "1")
+    assert faults() == ["OCTOMESH_XYZZY is not a setting. Remove it."]
+
+
+def test_variables_of_clients_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_SERVER_URL", "https://octomesh.example.com")
+    monkeypatch.setenv("OCTOMESH_TOKEN_FILE", "/run/secrets/token")
+    assert load_for_server({}, insecure=False) == DEFAULTS
+
+
+def test_what_kubernetes_sets_for_a_service_named_octomesh_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_PORT", "tcp://10.0.0.7:8000")
+    for name, value in {
+        "SERVICE_HOST": "10.0.0.7",
+        "SERVICE_PORT": "8000",
+        "SERVICE_PORT_HTTP": "8000",
+        "PORT_8000_TCP": "tcp://10.0.0.7:8000",
+        "PORT_8000_TCP_ADDR": "10.0.0.7",
+        "SERVER_PORT": "tcp://10.0.0.8:8000",
+        "SERVER_SERVICE_HOST": "10.0.0.8",
+    }.items():
+        monkeypatch.setenv(f"OCTOMESH_{name}", value)
+    assert load({}).port == 8000
+
+
+# Credentials
+
+
+def test_credentials_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_MONGO_URI", URI)
+    settings = load({})
+    assert "s3cret" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    assert settings.mongo_uri
+    assert settings.mongo_uri.get_secret_value() == URI
+
+
+@pytest.mark.parametrize(
+    "uri", ["mongodb://octo:s3/cret@db1/", "mongodb://octo:s3@cret@db1/", "mongodb://octo:s3?cret@db1/", "s3cret"]
+)
+def test_a_malformed_mongo_uri_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    monkeypatch.setenv("OCTOMESH_MONGO_URI", uri)
+    [fault] = faults()
+    assert fault.startswith("OCTOMESH_MONGO_URI, whose value is not shown, is no MongoDB URI; it must be like mongodb:")
+    assert "s3" not in fault
+    assert "cret" not in fault
+
+
+@pytest.mark.parametrize(
+    "uri", [URI, "mongodb://localhost", "mongodb+srv://octo:s3%2Fcret@cluster.example.com/?w=1", "mongodb://[::1]:1/"]
+)
+def test_a_well_formed_mongo_uri_is_taken(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    monkeypatch.setenv("OCTOMESH_MONGO_URI", uri)
+    assert load({}).mongo_uri is not None
+
+
+def test_the_mongo_uri_can_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "uri").write_text(f"{URI}\n")
+    monkeypatch.setenv("OCTOMESH_MONGO_URI_FILE", str(tmp_path / "uri"))
+    uri = load({}).mongo_uri
+    assert uri
+    assert uri.get_secret_value() == URI
+
+
+def test_a_file_that_can_not_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OCTOMESH_MONGO_URI_FILE", str(tmp_path / "none"))
+    assert faults() == [
+        f"OCTOMESH_MONGO_URI_FILE is '{tmp_path}/none', which can't be read: No such file or directory."
+    ]
+
+
+def test_the_mongo_uri_must_not_be_given_twice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OCTOMESH_MONGO_URI", URI)
+    monkeypatch.setenv("OCTOMESH_MONGO_URI_FILE", str(tmp_path / "uri"))
+    assert faults() == ["OCTOMESH_MONGO_URI and OCTOMESH_MONGO_URI_FILE are both set; keep one of them."]
+
+
+# Who can reach the server
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "octomesh.example.com"])
+def test_a_server_that_others_reach_is_refused_unless_insecure(host: str) -> None:
+    [fault] = faults({"host": host})
+    assert f"The host '{host}' can be reached from other machines, and nobody is asked who they are" in fault
+    assert "--insecure" in fault
+    assert load_for_server({"host": host}, insecure=True).host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_needs_no_consent(host: str) -> None:
+    assert load_for_server({"host": host}, insecure=False).host == host
+
+
+def test_commands_that_do_not_listen_do_not_care_about_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_HOST", "0.0.0.0")
+    assert load({}).host == "0.0.0.0"
+
+
+@pytest.mark.parametrize("name", ["OCTOMESH_OIDC_ISSUER", "OCTOMESH_OIDC_AUDIENCE"])
+@pytest.mark.parametrize("insecure", [False, True])
+def test_a_server_that_is_to_check_tokens_does_not_start_without_that_being_possible(
+    monkeypatch: pytest.MonkeyPatch, name: str, insecure: bool
+) -> None:
+    monkeypatch.setenv(name, "https://login.example.com")
+    [fault] = faults(insecure=insecure)
+    assert f"{name} is set, but this version can't check tokens yet" in fault
