@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -32,4 +32,11 @@ def explorer() -> Response:
 
 def files() -> StaticFiles:
     """Scripts and styles of the pages."""
-    return StaticFiles(directory=_FILES)
+    return _Files(directory=_FILES)
+
+
+class _Files(StaticFiles):
+    def file_response(self, *args: Any, **more: Any) -> Response:
+        response = super().file_response(*args, **more)
+        response.headers.update(_HEADERS)
+        return response

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from octomesh_graphql.domain.problem import InvalidValue, Problem, Refused, VersionConflict
 from octomesh_graphql.domain.states import CommunicationState
-from octomesh_graphql.domain.text import clean, description_problems, name_key, name_problems
+from octomesh_graphql.domain.text import clean, description_problems, name_key, name_problems, shown
 
 RT_ID = re.compile(r"[0-9a-f]{24}")
 """The form of an `rtId`: 24 lower-case hex digits, unique only inside its tenant."""
@@ -127,4 +127,4 @@ def text_problems(entity: CommunicationEntity) -> Iterator[Problem]:
 def rt_id_problems(rt_id: str, field: str) -> Iterator[Problem]:
     """What is wrong with an identifier, if anything."""
     if not RT_ID.fullmatch(rt_id):
-        yield InvalidValue(message=f"'{rt_id[:40]}' is not an rtId: it has 24 hex digits.", path=(field,))
+        yield InvalidValue(message=f"'{shown(rt_id, 40)}' is not an rtId: it has 24 hex digits.", path=(field,))

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from octomesh_graphql.domain.problem import InvalidValue, Problem
+from octomesh_graphql.domain.text import shown
 
 TENANT_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,36}[a-z0-9])?")
 """38 characters at most: with the prefix a database name stays far below MongoDB's 63 bytes."""
@@ -29,7 +30,7 @@ def tenant_id_problems(tenant_id: str) -> Iterator[Problem]:
     """Why this can't be the id of a tenant, if it can't."""
     if not TENANT_ID.fullmatch(tenant_id):
         yield InvalidValue(
-            message=f"'{tenant_id[:60]}' can't be the id of a tenant: use 1 to 38 lower-case letters, digits and "
+            message=f"'{shown(tenant_id)}' can't be the id of a tenant: use 1 to 38 lower-case letters, digits and "
             "hyphens, with a letter or digit at both ends.",
             path=("id",),
         )

@@ -49,6 +49,7 @@ HISTORY_READERS: Final = 8
 WAIT_MS: Final = 500
 """How long an idle stream takes to notice that it shall stop."""
 
+_HISTORY_SECONDS = 8.0  # a million writes of others take three; less than the 10 s after which MongoDB counts as gone
 _BACKLOG = 1_000  # events between the stream and the subscribers; beyond that the stream waits
 _RETRY_SECONDS = 5.0  # longest pause between attempts to open the stream again
 
@@ -245,26 +246,34 @@ class Feed:
     async def history(self, tenant_id: str, after: Position) -> tuple[Sequence[Event], bool]:
         """Events of a tenant behind a position, oldest first, and whether there may be more.
 
-        Raises `ChangeHistoryLost` when MongoDB does not keep them any more.
+        Raises `ChangeHistoryLost` when MongoDB does not keep them any more, or so many others that to pick them out
+        takes too long.
         """
         async with self._readers:
-            database = f"{self._registry.prefix}{tenant_id}"
-            numbering = _Numbering(self._registry.prefix)
-            events: list[Event] = []
-            async with self._registry.mongo.watch(
-                _pipeline(collections=("pools", "adapters")),
-                database=database,
-                start_at=after.time,
-                wait_ms=1,
-            ) as stream:
-                while len(events) < HISTORY_EVENTS:
-                    change = await stream.next()
-                    if change is None:
-                        break
-                    event = numbering.event(change)
-                    if event and event.position > after:
-                        events.append(event)
+            try:
+                async with asyncio.timeout(_HISTORY_SECONDS):
+                    events = await self._read_back(f"{self._registry.prefix}{tenant_id}", after)
+            except TimeoutError as error:
+                if not self.alive:
+                    raise MongoUnavailable("MongoDB does not answer") from error
+                raise ChangeHistoryLost("too much happened since") from error
             return await self._with_pools(tenant_id, events), len(events) == HISTORY_EVENTS
+
+    async def _read_back(self, database: str, after: Position) -> list[Event]:
+        numbering = _Numbering(self._registry.prefix)
+        events: list[Event] = []
+        pipeline = _pipeline(collections=("pools", "adapters"))
+        async with self._registry.mongo.watch(
+            pipeline, database=database, start_at=after.time, wait_ms=1
+        ) as stream:
+            while len(events) < HISTORY_EVENTS:
+                change = await stream.next()
+                if change is None:  # MongoDB gives nothing only when it has come to the end, however far that was
+                    break
+                event = numbering.event(change)
+                if event and event.position > after:
+                    events.append(event)
+        return events
 
     # The stream
 

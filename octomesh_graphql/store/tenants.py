@@ -13,6 +13,7 @@ from typing import Final
 
 from octomesh_graphql.domain.problem import NameTaken, NotFound, Refused
 from octomesh_graphql.domain.tenant import RESERVED, TENANT_ID, Tenant, tenant_id_problems
+from octomesh_graphql.domain.text import shown
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.mongo import Document, Duplicate, Mongo, MongoCommandFailed
 from octomesh_graphql.store.sealing import Seal
@@ -94,6 +95,7 @@ class Registry:
 
         Marked first, so that no server opens it any more and a deletion that was cut short can be repeated.
         """
+        _refuse_impossible(tenant_id)
         marked = await self.mongo.update(self.system, TENANTS, {"_id": tenant_id}, {"$set": {"deleting": True}})
         if not marked:
             raise Refused(no_tenant(tenant_id))
@@ -118,9 +120,8 @@ class Registry:
         self._open.clear()
 
     async def _opened(self, tenant_id: str) -> TenantStore:
-        found = None
-        if TENANT_ID.fullmatch(tenant_id) and tenant_id not in RESERVED:
-            found = await self.mongo.find_one(self.system, TENANTS, {"_id": tenant_id, "deleting": {"$ne": True}})
+        _refuse_impossible(tenant_id)
+        found = await self.mongo.find_one(self.system, TENANTS, {"_id": tenant_id, "deleting": {"$ne": True}})
         if found is None:
             raise Refused(no_tenant(tenant_id))
         tenant = _tenant(found)
@@ -156,7 +157,12 @@ class Registry:
 
 def no_tenant(tenant_id: str) -> NotFound:
     """The problem that a tenant does not exist, which a foreign one looks like too."""
-    return NotFound(message=f"There is no tenant '{tenant_id[:60]}'.", path=("tenantId",))
+    return NotFound(message=f"There is no tenant '{shown(tenant_id)}'.", path=("tenantId",))
+
+
+def _refuse_impossible(tenant_id: str) -> None:
+    if not TENANT_ID.fullmatch(tenant_id) or tenant_id in RESERVED:
+        raise Refused(no_tenant(tenant_id))
 
 
 def _document(tenant: Tenant) -> Document:

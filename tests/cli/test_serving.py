@@ -161,11 +161,13 @@ def test_wrong_settings_are_all_listed(command: Command) -> None:
     assert told.exit_code == 2
     head, *faults = told.errors.splitlines()
     assert head == "octomesh: The settings can't be used:"
-    assert [fault[:39] for fault in faults] == [
-        "  - OCTOMESH_MONGO_URL is not a setting.",
-        "  - The host '0.0.0.0' can be reached fro",
-        "  - OCTOMESH_PORT is 'abc'; it must be a ",
+    beginnings = [
+        "OCTOMESH_MONGO_URL is not a setting.",
+        "The host '0.0.0.0' can be",
+        "OCTOMESH_PORT is 'abc'; it must be",
     ]
+    for fault, beginning in zip(faults, beginnings, strict=True):
+        assert fault.startswith(f"  - {beginning}")
     assert "s3cret" not in told.errors
 
 

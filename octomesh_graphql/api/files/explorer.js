@@ -63,7 +63,7 @@ async function question(request, title) {
     tell(`${title}: ${outcome} after ${Math.round(performance.now() - asked)} ms.`, outcome !== ANSWERED);
   } catch (error) {
     const stopped = error.name === "AbortError";
-    tell(`${title}: ${stopped ? "stopped, but the server may have done it" : `no answer: ${error.message}`}.`, true);
+    tell(`${title}: ${stopped ? "stopped, but the server may have done it" : `no answer (${error.message})`}.`, true);
   } finally {
     finish(abort);
   }
@@ -115,7 +115,7 @@ function add(title, body, outcome) {
   const now = new Date();
   const time = document.createElement("time");
   time.dateTime = now.toISOString();
-  time.textContent = `${now.toLocaleTimeString("en-GB")}.${String(now.getMilliseconds()).padStart(3, "0")}`;
+  time.textContent = `${now.toTimeString().slice(0, 8)}.${now.toISOString().slice(20, 23)}`;
   const head = document.createElement("p");
   head.append(time, ` ${title}${failed ? ` – ${outcome}` : ""}`);
   const text = document.createElement("pre");
@@ -140,24 +140,24 @@ async function showExamples() {
   if (!query.value) query.value = examples[0].query.join("\n");
 }
 
-// Words like "$rtId" in the variables of an example stand for values of a pool that this tenant really has.
 async function fill(example, aPool) {
+  const given = example.variables ? await realVariables(example.variables, aPool) : "";
   query.value = example.query.join("\n");
   query.setSelectionRange(0, 0);
-  variables.value = JSON.stringify(example.variables, null, 2) ?? "";
-  tell(`“${example.title}” is filled in. Run it when you like.`);
-  if (/"\$/.test(variables.value)) await fillVariables(example.variables, aPool);
+  variables.value = given;
+  const incomplete = given.includes('"$');
+  tell(incomplete ? "It needs a pool, and none was found. Create one first." : "Filled in, ready to run.", incomplete);
   remember();
 }
 
-async function fillVariables(wanted, aPool) {
-  const { body } = await ask({ query: aPool }, { token: token.value.trim() }).catch(() => ({ body: {} }));
-  const pools = body.data?.pools.nodes ?? [];
+// Words like "$rtId" in the variables of an example stand for values of a pool that this tenant really has.
+async function realVariables(wanted, aPool) {
+  const { body } = await ask({ query: aPool }, { token: token.value.trim() }).catch(() => ({}));
+  const pools = body?.data?.pools.nodes ?? [];
   const pool = pools.find(({ summary }) => summary.wanted < summary.adapters) ?? pools[0];
-  const values = { ...pool, newName: `Trial ${new Date().toISOString().slice(0, 19).replace("T", " ")}` };
-  const real = (_, value) => values[String(value).match(/^\$(\w+)$/)?.[1]] ?? value;
-  variables.value = JSON.stringify(wanted, real, 2);
-  if (/"\$/.test(variables.value)) tell("No pool could be found for the example. Create one first.", true);
+  const newName = `Trial ${new Date().toISOString().slice(0, 19).replace("T", " ")}`;
+  const real = { $newName: newName, $rtId: pool?.rtId, $name: pool?.name, $rtVersion: pool?.rtVersion };
+  return JSON.stringify(wanted, (_, value) => real[value] ?? value, 2);
 }
 
 // Storage may be forbidden or full; the explorer works without.
@@ -179,7 +179,9 @@ document.title = `${tenant} – Explorer – OctoMesh`;
 byId("tenant").textContent = tenant;
 for (const field of [query, variables]) field.addEventListener("input", remember);
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.repeat) start();
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  event.preventDefault(); // on a button it would click as well
+  if (!event.repeat) start();
 });
 run.addEventListener("click", start);
 stop.addEventListener("click", () => underWay.forEach((end) => end()));

@@ -36,17 +36,15 @@ function show() {
 }
 
 function marked(text, wanted) {
+  const hit = new RegExp(`(${wanted.replace(/\W/g, "\\$&")})`, "i");
+  const parts = wanted ? text.split(hit) : [text]; // every second part is a hit
   const shown = document.createElement("pre");
-  for (let from = 0; from < text.length; ) {
-    const hit = wanted ? text.toLowerCase().indexOf(wanted, from) : -1;
-    if (hit < 0) {
-      shown.append(text.slice(from));
-      break;
-    }
-    const mark = document.createElement("mark");
-    mark.textContent = text.slice(hit, hit + wanted.length);
-    shown.append(text.slice(from, hit), mark);
-    from = hit + wanted.length;
-  }
+  shown.append(...parts.map((part, at) => (at % 2 ? mark(part) : part)));
   return shown;
+}
+
+function mark(text) {
+  const marking = document.createElement("mark");
+  marking.textContent = text;
+  return marking;
 }

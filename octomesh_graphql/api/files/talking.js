@@ -57,6 +57,6 @@ export function watch(request, { token, started, next, ended }) {
 function dropped(code, reason) {
   // A browser does not tell pages why a handshake failed: it is 1006 as well.
   if (code === 1006) return "The connection could not be made, or broke (1006). Run it again to go on.";
-  if (code === 1012) return "The server is restarting (1012). Run it again in a moment.";
+  if (code === 1012) return "The server stopped or starts anew (1012). Run it again in a moment.";
   return `The server closed the connection (${code}${reason && `: ${reason}`}).`;
 }

@@ -1,0 +1,92 @@
+"""The door to the driver: what it asks, and how it tells what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pymongo
+import pytest
+
+from octomesh_graphql.store.mongo import (
+    ChangeHistoryLost,
+    Duplicate,
+    Mongo,
+    MongoCommandFailed,
+    MongoUnavailable,
+    Raced,
+    Session,
+    Timestamp,
+    pack,
+    unpack,
+)
+from octomesh_graphql.store.tenants import Registry
+from tests.drivers import both_drivers
+
+
+async def test_a_server_that_is_not_there_is_told_as_such() -> None:
+    async with pymongo.AsyncMongoClient("mongodb://127.0.0.1:1", timeoutMS=300) as nowhere:
+        with pytest.raises(MongoUnavailable, match=r"MongoDB does not answer: 127\.0\.0\.1:1: .*refused"):
+            await Mongo(nowhere).command("admin", {"ping": 1})
+
+
+@both_drivers
+async def test_a_refused_command_keeps_mongodbs_own_code(mongo: Mongo) -> None:
+    with pytest.raises(MongoCommandFailed) as failed:
+        await mongo.command("admin", {"noSuchCommand": 1})
+    assert (failed.value.code, failed.value.code_name) == (59, "CommandNotFound")
+
+
+@both_drivers
+async def test_what_must_be_unique_is_named(registry: Registry) -> None:
+    mongo, database = registry.mongo, registry.system
+    await mongo.create_index(database, "things", {"name": 1}, name="name", unique=True)
+    await mongo.insert(database, "things", [{"_id": 1, "name": "a"}, {"_id": 2, "name": "b"}])
+
+    async def insert(session: Session) -> None:
+        await mongo.insert(database, "things", [{"name": "c"}, {"name": "a"}], session=session)
+
+    for attempt in (
+        lambda: mongo.insert(database, "things", [{"name": "a"}]),
+        lambda: mongo.update(database, "things", {"_id": 2}, {"$set": {"name": "a"}}),
+        lambda: mongo.transact(insert),
+    ):
+        with pytest.raises(Duplicate) as duplicate:
+            await attempt()
+        assert duplicate.value.fields == {"name"}
+
+
+@both_drivers
+async def test_two_transactions_on_one_document_are_a_race(registry: Registry) -> None:
+    mongo, database = registry.mongo, registry.system
+    await mongo.insert(database, "things", [{"_id": 1}])
+    locked, done = asyncio.Event(), asyncio.Event()
+
+    async def slow(session: Session) -> None:
+        await mongo.update(database, "things", {"_id": 1}, {"$set": {"slow": True}}, session=session)
+        locked.set()
+        await done.wait()
+
+    async def quick(session: Session) -> None:
+        await mongo.update(database, "things", {"_id": 1}, {"$set": {"quick": True}}, session=session)
+
+    first = asyncio.create_task(mongo.transact(slow))
+    await locked.wait()
+    with pytest.raises(Raced):
+        await mongo.transact(quick)
+    done.set()
+    await first
+    assert await mongo.find_one(database, "things", {"_id": 1}) == {"_id": 1, "slow": True}
+
+
+@both_drivers
+async def test_a_history_that_is_gone_is_told_when_the_stream_opens(mongo: Mongo) -> None:
+    with pytest.raises(ChangeHistoryLost):
+        async with mongo.watch([], start_at=Timestamp(1, 1)):
+            pass
+
+
+async def test_what_is_packed_keeps_its_types() -> None:
+    assert unpack(pack({"t": Timestamp(7, 1), "n": None})) == {"t": Timestamp(7, 1), "n": None}
+    for garbage in (b"", b"\x00", b"\xff" * 40):
+        with pytest.raises(ValueError, match="not BSON"):
+            unpack(garbage)

@@ -1,0 +1,112 @@
+"""What the README shows is run, and what it lists is complete."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shlex
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import OperationDefinitionNode, OperationType, parse
+
+from octomesh_graphql.actions.clock import now
+from octomesh_graphql.actions.seeding import seed_demo
+from octomesh_graphql.cli.commands import app
+from octomesh_graphql.settings import Settings
+from octomesh_graphql.store.feed import Feed
+from octomesh_graphql.store.tenants import Registry
+from tests.api.conftest import Api, serving
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+DOCUMENTS = [body for kind, body in BLOCKS if kind == "graphql"]
+ANSWERS = {
+    body: json.loads(BLOCKS[index + 1][1])
+    for index, (kind, body) in enumerate(BLOCKS)
+    if kind == "graphql" and BLOCKS[index + 1][0] == "json"
+}
+COMMANDS = [
+    line
+    for kind, body in BLOCKS
+    if kind == "sh"
+    for line in body.splitlines()
+    if line.startswith(("octomesh ", "curl "))
+] + re.findall(r"\| `(octomesh [^`]+)` \|", TEXT)
+
+
+@pytest.fixture
+async def demo(registry: Registry, feed: Feed) -> AsyncIterator[Api]:
+    """The demo, served."""
+    import httpx2 as httpx
+
+    await seed_demo(registry, now())
+    async with serving(registry, feed) as base, httpx.AsyncClient(base_url=f"http://{base}") as http:
+        yield Api(base, "demo", http)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+async def test_every_operation_shown_gives_the_answer_shown(demo: Api, document: str) -> None:
+    (operation,) = parse(document).definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    if operation.operation is OperationType.SUBSCRIPTION:
+        async with demo.socket() as socket:
+            await socket.subscribe(document)
+            assert len(await socket.until("LIVE")) > 10
+    else:
+        assert _elided(await demo.ask(document), ANSWERS[document]) == ANSWERS[document]
+
+
+def _elided(answer: Any, shown: Any) -> Any:
+    """The answer, with an ellipsis wherever the README shows one."""
+    if shown == "…":
+        return "…"
+    if isinstance(answer, dict) and isinstance(shown, dict):
+        return {key: _elided(value, shown.get(key)) for key, value in answer.items()}
+    if isinstance(answer, list) and isinstance(shown, list) and len(answer) == len(shown):
+        return [_elided(one, other) for one, other in zip(answer, shown, strict=True)]
+    return answer
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("curl ")])
+async def test_every_curl_command_shown_works(demo: Api, command: str) -> None:
+    words = shlex.split(command.replace("127.0.0.1:8000", demo.base))
+    process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    answer, _ = await process.communicate()
+    assert "Werk Schärding – Halle 1" in [pool["name"] for pool in json.loads(answer)["data"]["pools"]["nodes"]]
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("octomesh ")])
+def test_every_octomesh_command_shown_is_understood(command: str) -> None:
+    words = shlex.split(command)[1:]
+    called, arguments, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    assert called.__name__.startswith(words[0]) or words[0] == "tenants"
+    assert arguments is not None
+
+
+def test_every_setting_is_listed_with_its_default() -> None:
+    rows = [
+        f"| `OCTOMESH_{name.upper()}` | {'' if field.default is None else f'`{field.default}`'} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    listed = [line for line in TEXT.splitlines() if line.startswith("| `OCTOMESH_")]
+    assert listed == rows, "the table must read:\n" + "\n".join(rows)
+
+
+async def test_the_tenant_commands_shown_do_what_they_say(mongo_uri: str, registry: Registry) -> None:
+    command = next(command for command in COMMANDS if "tenants create acme --name" in command)
+    environment = {
+        "OCTOMESH_MONGO_URI": mongo_uri,
+        "OCTOMESH_DATABASE_PREFIX": registry.prefix,
+        "PATH": "/usr/bin:/bin",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "octomesh_graphql", *shlex.split(command)[1:], env=environment, cwd=ROOT
+    )
+    assert await process.wait() == 0
+    assert [(tenant.id, tenant.display_name) for tenant in await registry.tenants()] == [("acme", "Acme Works")]
