@@ -13,7 +13,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
+from strawberry.http import GraphQLHTTPResponse
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from octomesh_graphql.api.context import Context
 from octomesh_graphql.api.errors import FailureCode
@@ -88,8 +91,15 @@ class TenantEndpoint(GraphQL[Context, None]):
         await self._registry.open(request.path_params["tenant_id"])
         return explorer()
 
+    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
+        """The answer; without `data` if the operation was never run."""
+        response = await super().process_result(request, result)
+        if isinstance(result, PreExecutionError):
+            response.pop("data")
+        return response
+
     def decode_json(self, data: str | bytes) -> object:
-        """A JSON object, as the standard has it: no NaN. Whatever else comes is a parse error; batches are not served."""
+        """A JSON object, as the standard has it: no NaN. All else is a parse error; batches are not served."""
         try:
             decoded = json.loads(data, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:

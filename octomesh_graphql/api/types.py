@@ -211,6 +211,11 @@ class Pool(CommunicationEntity):
     summary: PoolSummary = strawberry.field(
         resolver=lambda root: root.tally, description="Its adapters, counted by state.", graphql_type=PoolSummary
     )
+    status_message: str | None = strawberry.field(
+        resolver=lambda root: root.message,
+        description="What is going on right now, in a sentence: what its adapters wait for, for instance.",
+        graphql_type=str | None,
+    )
     operator: Operator | None = described("Who serves it; null while nobody does.")
     deleting: bool = described("Whether it waits for its adapters to be undeployed, to be deleted then.")
 

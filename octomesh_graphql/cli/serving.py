@@ -142,7 +142,7 @@ def _welcome(url: str, database: Database) -> None:
         f"""
   OctoMesh {__version__}: the demo is ready.
 
-    Admin Panel   {url}/
+    Start here    {url}/
     GraphQL       {url}/tenants/{DEMO}/graphql  (in a browser: an explorer)
     Health        {url}/healthz
 

@@ -93,6 +93,12 @@ class Pool(CommunicationEntity):
         return pool_health(self.communication_state, self.tally)
 
     @property
+    def message(self) -> str | None:
+        """What is going on: what was said last, or what its adapters wait for."""
+        pending = self.tally.count(deployment=DeploymentState.PENDING)
+        return self.status_message or (self.waiting_for if pending else None)
+
+    @property
     def waiting_for(self) -> str:
         """What a new wish for one of its adapters waits for, in a sentence."""
         if self.operator is None:

@@ -263,9 +263,7 @@ class Feed:
         numbering = _Numbering(self._registry.prefix)
         events: list[Event] = []
         pipeline = _pipeline(collections=("pools", "adapters"))
-        async with self._registry.mongo.watch(
-            pipeline, database=database, start_at=after.time, wait_ms=1
-        ) as stream:
+        async with self._registry.mongo.watch(pipeline, database=database, start_at=after.time, wait_ms=1) as stream:
             while len(events) < HISTORY_EVENTS:
                 change = await stream.next()
                 if change is None:  # MongoDB gives nothing only when it has come to the end, however far that was

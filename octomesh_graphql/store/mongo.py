@@ -302,9 +302,11 @@ def _client(uri: str, driver: Driver) -> Any:
     try:
         return build(uri, **_OPTIONS)
     except (InvalidURI, ConfigurationError, ValueError) as error:
+        # Not with the driver's own words: it quotes parts of the URI, and so perhaps of the password.
         raise MongoUnavailable(
-            f"The MongoDB URI can't be used: {error}. It looks like "
-            "mongodb://user:password@host1:27017,host2:27017/?replicaSet=rs0"
+            "The MongoDB URI can't be used. It looks like "
+            "mongodb://user:password@host1:27017,host2:27017/?replicaSet=rs0, with the special characters of user and "
+            "password percent-encoded."
         ) from error
 
 
@@ -329,6 +331,8 @@ def _translated() -> Iterator[None]:
         raise MongoUnavailable(f"MongoDB does not answer: {_short(error)}") from error
     except OperationFailure as error:
         raise _refusal(error) from error
+    except (ConfigurationError, InvalidURI) as error:  # found late, when a name is looked up for instance
+        raise MongoUnavailable(f"The MongoDB URI can't be used: {_short(error)}") from error
     except PyMongoError as error:
         if error.timeout:
             raise MongoUnavailable(f"MongoDB did not answer in time: {_short(error)}") from error

@@ -5,28 +5,21 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2 as httpx
 import pytest
-import uvicorn
 import websockets
 
 from octomesh_graphql.api.app import create_app
+from octomesh_graphql.api.listening import listening
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.tenants import Registry
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals alone."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 @dataclass
@@ -64,10 +57,10 @@ class Api:
         """An acknowledged graphql-transport-ws connection."""
         url = f"ws://{self.base}{self.path}"
         async with websockets.connect(url, subprotocols=[websockets.Subprotocol("graphql-transport-ws")]) as ws:
-            socket = Socket(ws)
-            await socket.send({"type": "connection_init", "payload": init})
-            assert (await socket.receive())["type"] == "connection_ack"
-            yield socket
+            client = Socket(ws)
+            await client.send({"type": "connection_init", "payload": init})
+            assert (await client.receive())["type"] == "connection_ack"
+            yield client
 
 
 @dataclass
@@ -111,16 +104,9 @@ class Socket:
 @asynccontextmanager
 async def serving(registry: Registry, feed: Feed) -> AsyncIterator[str]:
     """A running server; gives its host and port."""
-    config = uvicorn.Config(create_app(registry, feed), port=0, log_level="critical", ws_per_message_deflate=False)
-    server = _Server(config)
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
-    try:
-        yield f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        async with listening(create_app(registry, feed), sock, closing=lambda: None):
+            yield f"127.0.0.1:{sock.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pymongo
 import pytest
 
 from octomesh_graphql.store.mongo import (
-    ChangeHistoryLost,
     Duplicate,
     Mongo,
     MongoCommandFailed,
@@ -25,7 +24,7 @@ from tests.drivers import both_drivers
 
 async def test_a_server_that_is_not_there_is_told_as_such() -> None:
     async with pymongo.AsyncMongoClient("mongodb://127.0.0.1:1", timeoutMS=300) as nowhere:
-        with pytest.raises(MongoUnavailable, match=r"MongoDB does not answer: 127\.0\.0\.1:1: .*refused"):
+        with pytest.raises(MongoUnavailable, match=r"MongoDB does not answer: 127\.0\.0\.1:1: .*Connect"):
             await Mongo(nowhere).command("admin", {"ping": 1})
 
 
@@ -79,10 +78,26 @@ async def test_two_transactions_on_one_document_are_a_race(registry: Registry) -
 
 
 @both_drivers
-async def test_a_history_that_is_gone_is_told_when_the_stream_opens(mongo: Mongo) -> None:
-    with pytest.raises(ChangeHistoryLost):
-        async with mongo.watch([], start_at=Timestamp(1, 1)):
+async def test_a_stream_that_cannot_be_is_refused_as_it_opens(mongo: Mongo) -> None:
+    with pytest.raises(MongoCommandFailed):
+        async with mongo.watch([{"$out": "elsewhere"}]):
             pass
+
+
+@both_drivers
+async def test_what_happened_before_the_present_is_committed(registry: Registry) -> None:
+    mongo = registry.mongo
+    before = await mongo.present()
+    await mongo.insert(registry.system, "things", [{"_id": 1}])
+    after = await mongo.present()
+    assert before < after
+    async with mongo.watch([], database=registry.system, start_at=after, wait_ms=1) as stream:
+        again = await stream.next()
+        assert again is None or again["clusterTime"] == after
+    async with mongo.watch([], database=registry.system, start_at=before, wait_ms=1) as stream:
+        assert await stream.next() is not None
+        assert await stream.next() is None
+        assert stream.resume_token is not None
 
 
 async def test_what_is_packed_keeps_its_types() -> None:
