@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from octomesh_graphql.domain.adapter import Adapter
+from octomesh_graphql.domain.adapter import Adapter, StillDeployed
 from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.entity import rt_id_problems
 from octomesh_graphql.domain.pool import Pool
-from octomesh_graphql.domain.problem import InvalidValue, NameTaken, NotFound, Problem, Refused, StillDeployed
+from octomesh_graphql.domain.problem import InvalidValue, NameTaken, NotFound, Problem, Refused
 from octomesh_graphql.domain.states import DescribedEnum
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.mongo import Duplicate, ObjectId

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from octomesh_graphql.domain.adapter import Adapter
-from octomesh_graphql.domain.problem import NotFound, Refused, StillDeployed
+from octomesh_graphql.domain.adapter import Adapter, StillDeployed
+from octomesh_graphql.domain.problem import NotFound, Refused
 from octomesh_graphql.domain.states import DeploymentState
 from octomesh_graphql.domain.tenant import Tenant
 from octomesh_graphql.domain.text import clean, name_problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from octomesh_graphql.api.types import Adapter, CommunicationEntity, Pool, described, shows
-from octomesh_graphql.domain import problem
+from octomesh_graphql.domain import adapter, entity, pool, problem
 from octomesh_graphql.domain.problem import ErrorCode
 
 
@@ -35,26 +35,26 @@ class NameTaken(UserError):
 
 
 @strawberry.type(description="Somebody else edited the entity since it was read. Nothing was changed.")
-@shows(problem.VersionConflict)
+@shows(entity.VersionConflict)
 class VersionConflict(UserError):
     current: CommunicationEntity = described("The entity as it is now.")
 
 
 @strawberry.type(description="An adapter can be in one pool only, and is in another.")
-@shows(problem.AdapterInAnotherPool)
+@shows(adapter.AdapterInAnotherPool)
 class AdapterInAnotherPool(UserError):
     adapter: Adapter = described("The adapter.")
     pool: Pool = described("The pool it is in.")
 
 
 @strawberry.type(description="The adapter is in no pool, or not in the one it was to be taken from.")
-@shows(problem.AdapterNotInPool)
+@shows(adapter.AdapterNotInPool)
 class AdapterNotInPool(UserError):
     adapter: Adapter = described("The adapter.")
 
 
 @strawberry.type(description="Something is deployed, or on its way, that must be undeployed first.")
-@shows(problem.StillDeployed)
+@shows(adapter.StillDeployed)
 class StillDeployed(UserError):
     adapters: list[Adapter] = described("What is in the way.")
 
@@ -62,7 +62,7 @@ class StillDeployed(UserError):
 @strawberry.type(
     description="The pool waits for its adapters to be undeployed and then goes; it takes no more changes."
 )
-@shows(problem.BeingDeleted)
+@shows(pool.BeingDeleted)
 class BeingDeleted(UserError):
     pool: Pool = described("The pool.")
 

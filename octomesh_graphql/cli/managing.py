@@ -14,7 +14,8 @@ from octomesh_graphql.actions.clock import now
 from octomesh_graphql.cli import FAILED, MISUSED
 from octomesh_graphql.cli.database import connected, shared_database
 from octomesh_graphql.cli.running import CommandFailed
-from octomesh_graphql.domain.problem import Refused, StillDeployed
+from octomesh_graphql.domain.adapter import StillDeployed
+from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.settings import load
 from octomesh_graphql.store.tenants import Registry
 

@@ -6,7 +6,7 @@ to the agents and are changed only by the functions below, each of which is one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -15,13 +15,7 @@ from typing import Any, ClassVar, Self
 from octomesh_graphql.domain.entity import CommunicationEntity, spec_changes, text_problems
 from octomesh_graphql.domain.health import Health, adapter_health
 from octomesh_graphql.domain.pool import Pool
-from octomesh_graphql.domain.problem import (
-    AdapterInAnotherPool,
-    AdapterNotInPool,
-    Problem,
-    Refused,
-    StillDeployed,
-)
+from octomesh_graphql.domain.problem import ErrorCode, Problem, Refused
 from octomesh_graphql.domain.states import AdapterType, ConfigurationState, DeploymentState
 from octomesh_graphql.domain.tally import Group
 from octomesh_graphql.domain.text import configuration_problems, image_problems
@@ -305,3 +299,28 @@ class Adapter(CommunicationEntity):
         yield from image_problems(self.image_name, self.image_version)
         if self.configuration is not None:
             yield from configuration_problems(self.configuration)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterInAnotherPool(Problem):
+    """The adapter is in `pool` and can't be in a second one."""
+
+    code: ErrorCode = ErrorCode.ADAPTER_IN_ANOTHER_POOL
+    adapter: Adapter
+    pool: Pool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterNotInPool(Problem):
+    """The adapter is in no pool, or not in the one it was to be taken from."""
+
+    code: ErrorCode = ErrorCode.ADAPTER_NOT_IN_POOL
+    adapter: Adapter
+
+
+@dataclass(frozen=True, kw_only=True)
+class StillDeployed(Problem):
+    """These `adapters` are deployed, or on their way, and in the way."""
+
+    code: ErrorCode = ErrorCode.STILL_DEPLOYED
+    adapters: Sequence[Adapter]

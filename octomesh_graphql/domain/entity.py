@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
-from octomesh_graphql.domain.problem import InvalidValue, Problem, Refused, VersionConflict
+from octomesh_graphql.domain.problem import ErrorCode, InvalidValue, Problem, Refused
 from octomesh_graphql.domain.states import CommunicationState
 from octomesh_graphql.domain.text import clean, description_problems, name_key, name_problems, shown
 
@@ -101,6 +101,14 @@ class CommunicationEntity(RuntimeEntity):
             communication_state_timestamp=now,
             communication_reason=reason,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionConflict(Problem):
+    """The edit was based on an older version than the `current` one."""
+
+    code: ErrorCode = ErrorCode.VERSION_CONFLICT
+    current: CommunicationEntity
 
 
 def named(name: str) -> dict[str, str]:

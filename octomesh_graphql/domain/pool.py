@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from octomesh_graphql.domain.entity import CommunicationEntity, spec_changes, text_problems
 from octomesh_graphql.domain.health import Health, pool_health
-from octomesh_graphql.domain.problem import BeingDeleted, Refused
+from octomesh_graphql.domain.problem import ErrorCode, Problem, Refused
 from octomesh_graphql.domain.states import CommunicationState, ConfigurationState, DeploymentState
 from octomesh_graphql.domain.tally import Tally
 
@@ -109,3 +109,11 @@ class Pool(CommunicationEntity):
         if self.communication_state is CommunicationState.ONLINE:
             return f"Waiting for the operator '{self.operator.id}' to act."
         return f"Waiting: the operator '{self.operator.id}' of the {self} is not connected."
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeingDeleted(Problem):
+    """The pool waits for its adapters to be undeployed and then goes."""
+
+    code: ErrorCode = ErrorCode.BEING_DELETED
+    pool: Pool

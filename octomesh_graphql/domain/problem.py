@@ -1,20 +1,15 @@
 """Problems: why something a user asked for was refused.
 
 A problem is data for the person who asked. Its message says what is wrong, with which entity, and what would help.
+Problems that carry an entity are beside that entity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from octomesh_graphql.domain.states import DescribedEnum
-
-if TYPE_CHECKING:
-    from octomesh_graphql.domain.adapter import Adapter
-    from octomesh_graphql.domain.entity import CommunicationEntity
-    from octomesh_graphql.domain.pool import Pool
 
 
 class ErrorCode(DescribedEnum):
@@ -64,47 +59,6 @@ class NameTaken(Problem):
     """The name belongs to another entity of the same kind."""
 
     code: ErrorCode = ErrorCode.NAME_TAKEN
-
-
-@dataclass(frozen=True, kw_only=True)
-class VersionConflict(Problem):
-    """The edit was based on an older version than the `current` one."""
-
-    code: ErrorCode = ErrorCode.VERSION_CONFLICT
-    current: CommunicationEntity
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdapterInAnotherPool(Problem):
-    """The adapter is in `pool` and can't be in a second one."""
-
-    code: ErrorCode = ErrorCode.ADAPTER_IN_ANOTHER_POOL
-    adapter: Adapter
-    pool: Pool
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdapterNotInPool(Problem):
-    """The adapter is in no pool, or not in the one it was to be taken from."""
-
-    code: ErrorCode = ErrorCode.ADAPTER_NOT_IN_POOL
-    adapter: Adapter
-
-
-@dataclass(frozen=True, kw_only=True)
-class StillDeployed(Problem):
-    """These `adapters` are deployed, or on their way, and in the way."""
-
-    code: ErrorCode = ErrorCode.STILL_DEPLOYED
-    adapters: Sequence[Adapter]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BeingDeleted(Problem):
-    """The pool waits for its adapters to be undeployed and then goes."""
-
-    code: ErrorCode = ErrorCode.BEING_DELETED
-    pool: Pool
 
 
 class Refused(Exception):

@@ -6,8 +6,9 @@ import pytest
 
 from octomesh_graphql.actions.deploying import deploy_pool_adapters, undeploy_pool_adapters
 from octomesh_graphql.actions.tenancy import create_tenant, delete_tenant, list_tenants
+from octomesh_graphql.domain.adapter import StillDeployed
 from octomesh_graphql.domain.pool import Pool
-from octomesh_graphql.domain.problem import InvalidValue, NameTaken, NotFound, Refused, StillDeployed
+from octomesh_graphql.domain.problem import InvalidValue, NameTaken, NotFound, Refused
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.tenants import TENANTS, Registry
 from tests.builders import ALICE, LATER, NOW, a_deployed_adapter, created_adapter, created_pool, stored

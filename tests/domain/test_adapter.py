@@ -8,18 +8,10 @@ from typing import Any
 
 import pytest
 
-from octomesh_graphql.domain.adapter import Adapter, Phase
-from octomesh_graphql.domain.pool import Pool
-from octomesh_graphql.domain.problem import (
-    AdapterInAnotherPool,
-    AdapterNotInPool,
-    BeingDeleted,
-    InvalidValue,
-    Problem,
-    Refused,
-    StillDeployed,
-    VersionConflict,
-)
+from octomesh_graphql.domain.adapter import Adapter, AdapterInAnotherPool, AdapterNotInPool, Phase, StillDeployed
+from octomesh_graphql.domain.entity import VersionConflict
+from octomesh_graphql.domain.pool import BeingDeleted, Pool
+from octomesh_graphql.domain.problem import InvalidValue, Problem, Refused
 from octomesh_graphql.domain.states import AdapterType, CommunicationState, ConfigurationState, DeploymentState
 from tests.builders import (
     LATER,

@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from octomesh_graphql.domain.health import adapter_reason, pool_health
-from octomesh_graphql.domain.pool import Pool
-from octomesh_graphql.domain.problem import BeingDeleted, Refused
+from octomesh_graphql.domain.pool import BeingDeleted, Pool
+from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.domain.states import CommunicationState, ConfigurationState, DeploymentState, HealthLevel
 from octomesh_graphql.domain.tally import Group, Tally, tally_of
 from tests.builders import LATER, NOW, a_group, a_pool, a_served_pool, an_rt_id

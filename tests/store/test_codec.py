@@ -17,7 +17,7 @@ from octomesh_graphql.domain.transition import Aspect, Transition
 from octomesh_graphql.store.codec import Codec, camel
 from octomesh_graphql.store.entities import ADAPTERS, POOLS
 from octomesh_graphql.store.mongo import ObjectId, pack, unpack
-from tests.builders import NOW, a_pool, a_served_pool, an_adapter, an_operator
+from tests.builders import NOW, a_pool, a_served_pool, an_adapter
 
 words = st.text(max_size=20)
 maybe_words = st.none() | words
