@@ -51,6 +51,7 @@ WAIT_MS: Final = 500
 
 _HISTORY_SECONDS = 8.0  # a million writes of others take three; less than the 10 s after which MongoDB counts as gone
 _BACKLOG = 1_000  # events between the stream and the subscribers; beyond that the stream waits
+_STOP_SECONDS = 2.0  # the stream looks up every half second, unless MongoDB does not answer
 _RETRY_SECONDS = 5.0  # longest pause between attempts to open the stream again
 
 
@@ -205,9 +206,10 @@ class Feed:
         finally:
             self._stopping = True
             self.close_all()
-            await pump  # it looks up every half second
-            publisher.cancel()
-            await asyncio.wait({publisher})
+            await asyncio.wait({pump}, timeout=_STOP_SECONDS)
+            for task in (pump, publisher):
+                task.cancel()
+            await asyncio.wait({pump, publisher})
 
     @property
     def alive(self) -> bool:
