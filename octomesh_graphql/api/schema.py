@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import strawberry
 from graphql import (
@@ -16,6 +16,8 @@ from graphql import (
     GraphQLSchema,
     Undefined,
 )
+from graphql.execution.collect_fields import FieldDetailsList
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext
 
 from octomesh_graphql.api.errors import CodedErrors
@@ -25,6 +27,23 @@ from octomesh_graphql.api.problems import CONCRETE
 from octomesh_graphql.api.queries import Query
 from octomesh_graphql.api.scalars import CONFIG
 from octomesh_graphql.api.subscriptions import Subscription
+
+SUBFIELDS_KEPT: Final = 512
+"""Selections that an operation remembers; documents have at most a few dozen."""
+
+
+class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
+    """An executor that does not grow with the events of its subscription.
+
+    graphql-core 3.3.2 remembers subfields by the identity of a list that is a new one for each event, for as long as
+    the subscription lives: about a kilobyte an event. Forgetting them now and then costs nothing one can measure.
+    """
+
+    def collect_subfields(self, return_type: GraphQLObjectType, field_details_list: FieldDetailsList) -> Any:
+        """As the library does, with a bounded memory."""
+        if len(self._relevant_sub_fields) > SUBFIELDS_KEPT:
+            self._relevant_sub_fields.clear()
+        return super().collect_subfields(return_type, field_details_list)
 
 
 class TenantSchema(strawberry.Schema):
@@ -58,5 +77,6 @@ def build_schema() -> TenantSchema:
         subscription=Subscription,
         types=CONCRETE,
         config=CONFIG,
+        execution_context_class=BoundedExecutor,
         extensions=[CodedErrors, BoundedDocuments],
     )

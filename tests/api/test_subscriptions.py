@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
 import websockets
 
+from octomesh_graphql.api import schema
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.states import CommunicationState
 from octomesh_graphql.store.entities import TenantStore
@@ -192,3 +194,21 @@ async def test_a_subscription_of_a_tenant_hears_nothing_of_another(
         await created_pool(other, "Theirs")
         await created_pool(store, "Ours")
         assert (await socket.next())["pool"]["name"] == "Ours"
+
+
+async def test_a_subscription_remembers_nothing_of_the_events_it_has_told(
+    api: Api, store: TenantStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "SUBFIELDS_KEPT", 10)
+    pool = await created_pool(store, "North")
+    async with api.socket() as socket:
+        await socket.subscribe(POOLS)
+        await socket.until("LIVE")
+        [executor] = [found for found in gc.get_objects() if type(found) is schema.BoundedExecutor]
+        for number in range(10):
+            await api.ask(
+                "mutation($i: EditPoolInput!) { editPool(input: $i) { errors { message } } }",
+                i={"rtId": pool.rt_id, "description": str(number)},
+            )
+            assert (await socket.next())["kind"] == "UPDATED"
+        assert len(executor._relevant_sub_fields) <= 12
