@@ -14,6 +14,7 @@ from octomesh_graphql.api.inputs import AdapterFilterInput, AdapterOrderInput, a
 from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.pool import Pool
+from octomesh_graphql.domain.transition import Transition
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.paging import Page, PageRequest, Sort
@@ -62,6 +63,22 @@ class Context:
                 for wish, rt_ids in pools_by_wish.items()
             }
             return [pages[wish][rt_id] for rt_id, wish in keys]
+
+        return DataLoader(load, cache=False)
+
+    @cached_property
+    def histories(self) -> DataLoader[tuple[str, bool, PageRequest], Page[Transition]]:
+        """Pages of the histories of entities, each named by its rtId and whether it is a pool."""
+
+        async def load(keys: list[tuple[str, bool, PageRequest]]) -> Sequence[Page[Transition]]:
+            ids_by_wish: dict[tuple[bool, PageRequest], dict[str, None]] = defaultdict(dict)
+            for rt_id, of_pools, request in keys:
+                ids_by_wish[of_pools, request][rt_id] = None
+            pages = {
+                (of_pools, request): await self.store.transition_pages(list(rt_ids), request, of_pools=of_pools)
+                for (of_pools, request), rt_ids in ids_by_wish.items()
+            }
+            return [pages[of_pools, request][rt_id] for rt_id, of_pools, request in keys]
 
         return DataLoader(load, cache=False)
 

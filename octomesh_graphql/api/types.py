@@ -145,7 +145,7 @@ class CommunicationEntity(RuntimeEntity):
         root: Parent[DomainEntity], info: Info[Context], first: First = None, after: After = None
     ) -> Page[DomainTransition]:
         request = PageRequest(first=first, after=after)
-        return await info.context.store.transition_page(root, request)
+        return await info.context.histories.load((root.rt_id, isinstance(root, DomainPool), request))
 
 
 @strawberry.type(description="A Communication Operator, as it introduced itself when it claimed a pool.")

@@ -135,26 +135,21 @@ class TenantStore:
     ) -> Mapping[str, Page[Adapter]]:
         """For each of these pools a page of its adapters, counted, all in one round trip."""
         keyset = self._keyset("pool.adapters", chosen, None, order)
-        within: Document = {"poolRtId": {"$in": [ObjectId(rt_id) for rt_id in pool_rt_ids]}}
-        rows = [{"$match": {"$and": [within, conditions(chosen, None)]}}]
-        documents = await self._aggregate("adapters", _ranked(rows, keyset, request))
-        totals = {str(d["of"]): int(d["total"]) for d in documents if "total" in d}
-        by_pool: dict[str, list[Document]] = {rt_id: [] for rt_id in pool_rt_ids}
-        for document in documents:
-            if "total" not in document:
-                by_pool[str(document["poolRtId"])].append(document)
-        return {
-            rt_id: keyset.page(request, found, [ADAPTERS.decode(d) for d in found], totals.get(rt_id, 0))
-            for rt_id, found in by_pool.items()
-        }
+        matching = conditions(chosen, None)
+        return await self._pages("adapters", "poolRtId", pool_rt_ids, keyset, request, ADAPTERS.decode, matching)
 
     async def transition_page(self, entity: CommunicationEntity, request: PageRequest) -> Page[Transition]:
-        """A page of an entity's history, newest first; a pool's holds that of its adapters too."""
-        keyset = Keyset.of([Sort("at", descending=True)], self.seal.of("transitions", entity.rt_id))
-        key = "poolRtId" if isinstance(entity, Pool) else "entityRtId"
-        rows = [{"$match": {key: ObjectId(entity.rt_id)}}]
-        documents, _ = await self._page("transitions", rows, keyset.window(request), counted=False)
-        return keyset.page(request, documents, [_transition(d) for d in documents], None)
+        """A page of an entity's history, newest first, counted; a pool's holds that of its adapters too."""
+        pages = await self.transition_pages([entity.rt_id], request, of_pools=isinstance(entity, Pool))
+        return pages[entity.rt_id]
+
+    async def transition_pages(
+        self, rt_ids: Sequence[str], request: PageRequest, *, of_pools: bool
+    ) -> Mapping[str, Page[Transition]]:
+        """For each of these pools, or of these adapters, a page of its history, all in one round trip."""
+        by = "poolRtId" if of_pools else "entityRtId"
+        keyset = Keyset.of([Sort("at", descending=True)], self.seal.of("transitions", by))
+        return await self._pages("transitions", by, rt_ids, keyset, request, _transition, {})
 
     async def snapshot(
         self, collection: str, matching: Document, after: ObjectId | None, at: Timestamp | None
@@ -266,6 +261,30 @@ class TenantStore:
         total = documents.pop()["total"] if documents and "total" in documents[-1] else 0
         return documents, total if counted else None
 
+    async def _pages(
+        self,
+        collection: str,
+        by: str,
+        rt_ids: Sequence[str],
+        keyset: Keyset,
+        request: PageRequest,
+        decode: Callable[[Document], T],
+        matching: Document,
+    ) -> Mapping[str, Page[T]]:
+        """For each of these owners, whom the documents name in the field `by`, a page of what is theirs."""
+        within: Document = {by: {"$in": [ObjectId(rt_id) for rt_id in rt_ids]}}
+        rows: list[Document] = [{"$match": {"$and": [within, matching]}}]
+        documents = await self._aggregate(collection, _ranked(collection, by, rows, keyset, request))
+        totals = {str(d["of"]): int(d["total"]) for d in documents if "total" in d}
+        by_owner: dict[str, list[Document]] = {rt_id: [] for rt_id in rt_ids}
+        for document in documents:
+            if "total" not in document:
+                by_owner[str(document[by])].append(document)
+        return {
+            rt_id: keyset.page(request, found, [decode(document) for document in found], totals.get(rt_id, 0))
+            for rt_id, found in by_owner.items()
+        }
+
     async def _pools(self, stages: list[Document]) -> list[Pool]:
         return [_pool(document) for document in await self._aggregate("pools", [*stages, *_TALLYING])]
 
@@ -325,19 +344,19 @@ _DERIVING: Final[list[Document]] = [
 ]
 
 
-def _ranked(rows: list[Document], keyset: Keyset, request: PageRequest) -> list[Document]:
-    """The window of `request` for each pool by itself, followed by the totals, `{of: pool, total: count}`."""
+def _ranked(collection: str, by: str, rows: list[Document], keyset: Keyset, request: PageRequest) -> list[Document]:
+    """The window of `request` for each owner by itself, followed by the totals, `{of: owner, total: count}`."""
     window = keyset.window(request)
     *bounds, sort, limit = window
     rank = {
         "$setWindowFields": {
-            "partitionBy": "$poolRtId",
+            "partitionBy": f"${by}",
             "sortBy": sort["$sort"],
             "output": {"rank": {"$sum": 1, "window": {"documents": ["unbounded", "current"]}}},
         }
     }
     totals = [
-        {"$group": {"_id": "$poolRtId", "total": {"$sum": 1}}},
+        {"$group": {"_id": f"${by}", "total": {"$sum": 1}}},
         {"$project": {"_id": 0, "of": "$_id", "total": 1}},
     ]
     return [
@@ -346,7 +365,7 @@ def _ranked(rows: list[Document], keyset: Keyset, request: PageRequest) -> list[
         rank,
         {"$match": {"rank": {"$lte": limit["$limit"]}}},
         {"$sort": sort["$sort"]},
-        {"$unionWith": {"coll": "adapters", "pipeline": [*rows, *totals]}},
+        {"$unionWith": {"coll": collection, "pipeline": [*rows, *totals]}},
     ]
 
 

@@ -76,6 +76,9 @@ async def test_a_page_of_50_pools_with_10_adapters_each_takes_two_round_trips(
     assert [pool["adapters"]["totalCount"] for pool in found["pools"]["nodes"][:4]] == [12, 12, 12, 2]
     assert [pool["adapters"]["pageInfo"]["hasNextPage"] for pool in found["pools"]["nodes"][:4]] == [True] * 3 + [False]
     assert len(commands) == 2, commands
+    commands.clear()
+    await api.ask("{ pools(first: 50) { nodes { transitions(first: 1) { totalCount nodes { what } } } } }")
+    assert len(commands) == 2, commands
 
 
 def _counted(mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -188,7 +191,10 @@ async def test_the_history_of_a_pool_holds_that_of_its_adapters_newest_first(api
     await api.ask(
         "mutation($i: OctoObjectId!) { deployAdapter(input: { rtId: $i }) { errors { message } } }", i=adapter.rt_id
     )
-    found = await api.ask('{ pool(name: "North") { transitions(first: 2) { nodes { entityName what from to who } } } }')
+    found = await api.ask(
+        '{ pool(name: "North") { transitions(first: 2) { totalCount nodes { entityName what from to who } } } }'
+    )
+    assert found["pool"]["transitions"]["totalCount"] == 4
     assert found["pool"]["transitions"]["nodes"] == [
         {"entityName": "pump", "what": "DEPLOYMENT", "from": "UNDEPLOYED", "to": "PENDING", "who": "anonymous"},
         {"entityName": "pump", "what": "WISH", "from": "UNDEPLOYED", "to": "DEPLOYED", "who": "anonymous"},
