@@ -63,7 +63,8 @@ class TenantEndpoint(GraphQL[Context, None]):
         try:
             return await self.run(request)
         except HTTPException as error:
-            return refusal(error.status_code, FailureCode.BAD_REQUEST, error.reason)
+            headers = {"allow": "GET, POST"} if error.status_code == 405 else None
+            return refusal(error.status_code, FailureCode.BAD_REQUEST, error.reason, headers)
         except Refused as error:
             return refusal(404, FailureCode.TENANT_NOT_FOUND, str(error))
         except MongoUnavailable:

@@ -63,6 +63,9 @@ pools with 20 adapters each about 35,000. The largest takes a few tenths of a se
 DOCUMENTS_KEPT: Final = 256
 """Parsed and validated documents kept in memory: more than the distinct ones that real clients send."""
 
+CHARACTERS_KEPT: Final = 4_000
+"""Longest document that is kept: twice the introspection query. Parsed, it takes some fifty times its length."""
+
 _TOO_MUCH: Final = COST * 1_000  # where counting stops, so that numbers stay small however deep lists nest
 
 
@@ -73,7 +76,7 @@ class BoundedDocuments(SchemaExtension):
         context = self.execution_context
         if context.query:
             try:
-                context.graphql_document = _parsed(context.query)
+                context.graphql_document = _kept(_parsed, context.query)(context.query)
             except GraphQLSyntaxError as error:
                 raise failure(FailureCode.GRAPHQL_PARSE_FAILED, error.message[:300]) from error
         yield
@@ -85,7 +88,8 @@ class BoundedDocuments(SchemaExtension):
             schema: GraphQLSchema = context.schema._schema
             excess = refusal(schema, document, context.variables or {})
             rules = context.validation_rules
-            context.pre_execution_errors = [excess] if excess else _validated(schema, context.query, rules)
+            validated = _kept(_validated, context.query)
+            context.pre_execution_errors = [excess] if excess else validated(schema, document, rules)
         yield
 
 
@@ -95,8 +99,13 @@ def _parsed(source: str) -> DocumentNode:
 
 
 @lru_cache(maxsize=DOCUMENTS_KEPT)
-def _validated(schema: GraphQLSchema, source: str, rules: Any) -> list[GraphQLError]:
-    return validate_document(schema, _parsed(source), rules)
+def _validated(schema: GraphQLSchema, document: DocumentNode, rules: Any) -> list[GraphQLError]:
+    return validate_document(schema, document, rules)
+
+
+def _kept(work: Any, source: str | None) -> Any:
+    """The work as it remembers, or, for a long document, as it does not."""
+    return work if len(source or "") <= CHARACTERS_KEPT else work.__wrapped__
 
 
 @dataclass(frozen=True)

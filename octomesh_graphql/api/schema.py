@@ -18,7 +18,8 @@ from graphql import (
 )
 from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.graphql import OperationType
 
 from octomesh_graphql.api.errors import CodedErrors
 from octomesh_graphql.api.limits import BoundedDocuments
@@ -54,6 +55,11 @@ class TenantSchema(strawberry.Schema):
         for optional in _optional_values(self._schema):
             if optional.default_value is None:
                 optional.default_value = Undefined  # absent is absent: nobody needs to read `= null` everywhere
+
+    async def execute(self, *args: Any, **options: Any) -> ExecutionResult:
+        """Run a query or mutation. What is watched comes by `stream`, over a WebSocket, and is refused here."""
+        allowed = set(options.get("allowed_operation_types") or OperationType) - {OperationType.SUBSCRIPTION}
+        return await super().execute(*args, **{**options, "allowed_operation_types": allowed})
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Nothing: see the class."""

@@ -28,6 +28,19 @@ async def test_a_query_may_come_by_get_a_mutation_may_not(api: Api) -> None:
     assert (await api.ask("{ pools { totalCount } }"))["pools"]["totalCount"] == 0
 
 
+async def test_a_subscription_needs_a_websocket_and_says_so(api: Api) -> None:
+    for accept in ("application/json", "multipart/mixed;subscriptionSpec=1.0", "text/event-stream"):
+        document = json.dumps({"query": "subscription { poolChanges { kind } }"})
+        answer = await api.http.post(api.path, content=document, headers=JSON | {"accept": accept})
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["message"] == "subscriptions are not allowed when using POST"
+
+
+async def test_other_methods_are_told_which_are_served(api: Api) -> None:
+    answer = await api.http.put(api.path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
 async def test_a_browser_gets_a_page_that_needs_nothing_from_elsewhere(api: Api) -> None:
     page = await api.http.get(api.path, headers={"accept": "text/html"})
     assert page.status_code == 200
