@@ -78,6 +78,7 @@ async def edit_pool(
     async def act(unit: Unit) -> Pool:
         pool = existing(await unit.pool(rt_id), "pool", rt_id)
         edited = pool.expecting(expected_version).edit(now, dict(given))
+        pool.room_for(len(add) - len(remove), ("addAdapters",))
         problems = [*await _adding(unit, now, pool, add), *await _removing(unit, now, pool, remove)]
         Refused.if_any(problems)
         return unit.save(edited)
@@ -104,8 +105,8 @@ async def delete_pool(
         if deployed and mode is DeletionMode.ONLY_IF_UNDEPLOYED:
             raise Refused(_in_the_way(pool, deployed))
         if deployed and mode is DeletionMode.UNDEPLOY_FIRST:
-            undeployed = [unit.save(adapter.undeploy(now, pool)) for adapter in deployed]
-            if any(not adapter.at_rest for adapter in undeployed):
+            adapters = [unit.save(adapter.undeploy(now, pool)) for adapter in adapters]
+            if any(not adapter.at_rest for adapter in adapters):
                 return PoolDeletion(pool=unit.save(pool.to_be_deleted(now)), deleted=False)
         return await _remove(unit, now, pool, adapters)
 
@@ -199,7 +200,8 @@ async def _target(unit: Unit, pool_rt_id: str | None) -> Pool | None:
     if pool_rt_id is None:
         return None
     _refuse_bad_ids([pool_rt_id], "poolRtId")
-    return unit.hold(existing(await unit.pool(pool_rt_id), "pool", pool_rt_id, "poolRtId"))
+    pool = existing(await unit.pool(pool_rt_id), "pool", pool_rt_id, "poolRtId")
+    return unit.hold(pool.room_for(1, ("poolRtId",)))
 
 
 async def _adding(unit: Unit, now: datetime, pool: Pool, rt_ids: Sequence[str]) -> list[Problem]:

@@ -32,8 +32,9 @@ class InvalidCursor(Exception):
     """The cursor was not given out by a subscription of this tenant."""
 
 
-Told = tuple[Position | None, Change]
-"""What is told, and the position to go on from once it has been received; None: still the one of before."""
+Told = tuple[Position | None, Change | None]
+"""What is told, and the position to go on from once it has been received; None: still the one of before. Without a
+change it is the position alone: what lies in front of it meant nothing to this watcher."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,12 +143,14 @@ async def _follow(store: TenantStore, feed: Feed, interest: _Interest, after: st
             try:
                 if position is None:
                     async for position, change in _present(store, interest):
-                        yield replace(change, cursor=_closed(seal, position))
+                        if change:
+                            yield replace(change, cursor=_closed(seal, position))
                     reading_back = False
                 assert position is not None
                 async for told_at, change in _behind(store, feed, inbox, interest, position, reading_back):
                     position = told_at or position
-                    yield replace(change, cursor=_closed(seal, position))
+                    if change:
+                        yield replace(change, cursor=_closed(seal, position))
                 reading_back = inbox.behind
             except ChangeHistoryLost:
                 position, reading_back = None, False
@@ -202,7 +205,9 @@ def _told(interest: _Interest, events: Sequence[Event], position: Position) -> I
     news = [news for event in events if (news := event.behind(position))]
     if any(event.lost for event in news):
         raise ChangeHistoryLost("an image is missing")
-    return interest.tell(news)
+    yield from interest.tell(news)
+    if news:  # never back to where the history, which was read before, has led already
+        yield news[-1].position, None
 
 
 def _changes_of_pools(event: Event) -> Iterator[Change]:

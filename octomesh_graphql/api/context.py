@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from strawberry.dataloader import DataLoader
 
@@ -14,11 +14,18 @@ from octomesh_graphql.api.inputs import AdapterFilterInput, AdapterOrderInput, a
 from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.pool import Pool
+from octomesh_graphql.domain.problem import Refused
+from octomesh_graphql.domain.tenant import no_tenant
 from octomesh_graphql.domain.transition import Transition
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.feed import Feed
-from octomesh_graphql.store.paging import Page, PageRequest, Sort
+from octomesh_graphql.store.mongo import MongoCommandFailed, MongoUnavailable
+from octomesh_graphql.store.paging import InvalidPage, Page, PageRequest, Sort
 from octomesh_graphql.store.selecting import AdapterFilter
+from octomesh_graphql.store.tenants import Registry
+
+W = TypeVar("W")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -30,15 +37,32 @@ class MembersWish:
     order: tuple[Sort, ...]
 
 
+@dataclass(frozen=True)
+class HistoryWish:
+    """Which transitions of an entity."""
+
+    request: PageRequest
+    of_pools: bool
+
+
 @dataclass
 class Context:
-    """One request, or one WebSocket with all its operations: nothing here is remembered longer than a batch."""
+    """What one operation finds. That of a WebSocket is renewed for each of its operations."""
 
+    registry: Registry
     store: TenantStore
     feed: Feed
     caller: Caller
     request_id: str
     connection_params: dict[str, Any] = field(default_factory=dict)
+
+    async def renewed(self) -> Context:
+        """For another operation. Raises `Refused` when the tenant is gone, though another may have its id by now."""
+        tenant = self.store.tenant
+        present = await self.registry.open(tenant.id)
+        if present.tenant.created != tenant.created:
+            raise Refused(no_tenant(tenant.id))
+        return replace(self, store=present)
 
     @cached_property
     def pools(self) -> DataLoader[str, Pool | None]:
@@ -52,35 +76,15 @@ class Context:
 
     @cached_property
     def members(self) -> DataLoader[tuple[str, MembersWish], Page[Adapter]]:
-        """Pages of the adapters of pools: all pools with the same wish in one round trip."""
-
-        async def load(keys: list[tuple[str, MembersWish]]) -> Sequence[Page[Adapter]]:
-            pools_by_wish: dict[MembersWish, dict[str, None]] = defaultdict(dict)
-            for rt_id, wish in keys:
-                pools_by_wish[wish][rt_id] = None
-            pages = {
-                wish: await self.store.adapter_pages(list(rt_ids), wish.request, chosen=wish.chosen, order=wish.order)
-                for wish, rt_ids in pools_by_wish.items()
-            }
-            return [pages[wish][rt_id] for rt_id, wish in keys]
-
-        return DataLoader(load, cache=False)
+        """Pages of the adapters of pools."""
+        return _paged(
+            lambda rt_ids, wish: self.store.adapter_pages(rt_ids, wish.request, chosen=wish.chosen, order=wish.order)
+        )
 
     @cached_property
-    def histories(self) -> DataLoader[tuple[str, bool, PageRequest], Page[Transition]]:
-        """Pages of the histories of entities, each named by its rtId and whether it is a pool."""
-
-        async def load(keys: list[tuple[str, bool, PageRequest]]) -> Sequence[Page[Transition]]:
-            ids_by_wish: dict[tuple[bool, PageRequest], dict[str, None]] = defaultdict(dict)
-            for rt_id, of_pools, request in keys:
-                ids_by_wish[of_pools, request][rt_id] = None
-            pages = {
-                (of_pools, request): await self.store.transition_pages(list(rt_ids), request, of_pools=of_pools)
-                for (of_pools, request), rt_ids in ids_by_wish.items()
-            }
-            return [pages[of_pools, request][rt_id] for rt_id, of_pools, request in keys]
-
-        return DataLoader(load, cache=False)
+    def histories(self) -> DataLoader[tuple[str, HistoryWish], Page[Transition]]:
+        """Pages of the histories of pools and of adapters."""
+        return _paged(lambda rt_ids, wish: self.store.transition_pages(rt_ids, wish.request, of_pools=wish.of_pools))
 
     def members_wish(
         self,
@@ -91,3 +95,27 @@ class Context:
     ) -> MembersWish:
         """The wish behind the arguments of `Pool.adapters`."""
         return MembersWish(request, adapter_filter(chosen), sorts(order))
+
+
+def _paged(
+    fetch: Callable[[Sequence[str], W], Awaitable[Mapping[str, Page[R]]]],
+) -> DataLoader[tuple[str, W], Page[R]]:
+    """Loads a page for each owner: all owners with equal wishes in one round trip. A wish that fails fails alone."""
+
+    async def load(keys: list[tuple[str, W]]) -> Sequence[Page[R] | Exception]:
+        owners: dict[W, dict[str, None]] = defaultdict(dict)
+        for owner, wish in keys:
+            owners[wish][owner] = None
+        pages = {wish: await _outcome(fetch(list(those), wish)) for wish, those in owners.items()}
+        found = [(pages[wish], owner) for owner, wish in keys]
+        return [outcome if isinstance(outcome, Exception) else outcome[owner] for outcome, owner in found]
+
+    return DataLoader(load, cache=False)
+
+
+async def _outcome(fetching: Awaitable[R]) -> R | Exception:
+    """What comes of it, as the loader wants to be told: the result or the error."""
+    try:
+        return await fetching
+    except (InvalidPage, MongoUnavailable, MongoCommandFailed) as error:
+        return error

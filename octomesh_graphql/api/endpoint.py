@@ -85,7 +85,7 @@ class TenantEndpoint(GraphQL[Context, None]):
         """What resolvers find. Raises `Refused` for an unknown tenant."""
         connection: HTTPConnection = request
         store = await self._registry.open(connection.path_params["tenant_id"])
-        return Context(store, self._feed, ANONYMOUS, request_id(connection))
+        return Context(self._registry, store, self._feed, ANONYMOUS, request_id(connection))
 
     async def render_graphql_ide(self, request: Request) -> Response:
         """The page on which a person explores the API."""

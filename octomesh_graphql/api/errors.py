@@ -90,6 +90,8 @@ def _resolved(error: GraphQLError, cause: Exception, request_id: str) -> GraphQL
             return _like(error, str(cause), FailureCode.BAD_USER_INPUT, argument=cause.argument)
         case InvalidCursor():
             return _like(error, str(cause), FailureCode.BAD_USER_INPUT, argument="after")
+        case ValueError() if "integer string conversion" in str(cause):
+            return _like(error, "A number has too many digits.", FailureCode.BAD_USER_INPUT)
         case Refused():
             return _like(error, str(cause), FailureCode.BAD_USER_INPUT)
         case MongoUnavailable():

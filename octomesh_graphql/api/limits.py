@@ -20,14 +20,19 @@ from graphql import (
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
+    GraphQLOutputType,
     GraphQLSchema,
     GraphQLUnionType,
     InlineFragmentNode,
     IntValueNode,
+    NullValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    ValueNode,
     VariableNode,
     get_named_type,
+    get_nullable_type,
+    is_list_type,
     parse,
     type_from_ast,
 )
@@ -60,6 +65,14 @@ COST: Final = 50_000
 """Values an answer may have in the worst case, rows multiplied: 500 pools with everything flat are about 20,000, 50
 pools with 20 adapters each about 35,000. The largest takes a few tenths of a second of one processor."""
 
+ERRORS: Final = 10
+"""Problems of a refused mutation that are reckoned with; there is one for each wrong field or adapter."""
+
+WEIGHTS: Final = {"configuration": 50}
+"""Fields that weigh more than others: a configuration may have 64 KiB."""
+
+COUNTED_BY_THEIR_CONNECTION: Final = frozenset({"edges", "nodes", "items"})
+
 DOCUMENTS_KEPT: Final = 256
 """Parsed and validated documents kept in memory: more than the distinct ones that real clients send."""
 
@@ -89,7 +102,10 @@ class BoundedDocuments(SchemaExtension):
             excess = refusal(schema, document, context.variables or {})
             rules = context.validation_rules
             validated = _kept(_validated, context.query)
-            context.pre_execution_errors = [excess] if excess else validated(schema, document, rules)
+            try:
+                context.pre_execution_errors = [excess] if excess else validated(schema, document, rules)
+            except ValueError as error:  # Python reads no number of more than 4,300 digits
+                raise failure(FailureCode.BAD_USER_INPUT, "A number in the document has too many digits.") from error
         yield
 
 
@@ -157,7 +173,7 @@ class _Walk:
     def operation(self, node: OperationDefinitionNode) -> Extent:
         """The extent of an operation."""
         defaults = {
-            definition.variable.name.value: int(definition.default_value.value)
+            definition.variable.name.value: _small(definition.default_value)
             for definition in node.variable_definitions or ()
             if isinstance(definition.default_value, IntValueNode)
         }
@@ -186,8 +202,8 @@ class _Walk:
         declared = getattr(parent, "fields", {}).get(node.name.value) if known else None
         kind = get_named_type(declared.type) if declared else None
         below = self._selections(node.selection_set, kind)
-        rows = self._rows(node) if kind is not None and kind.name.endswith("Connection") else 1
-        return Extent(below.depth + 1, min(1 + rows * below.cost, _TOO_MUCH))
+        rows = self._rows(node, declared.type, kind) if declared and kind else 1
+        return Extent(below.depth + 1, min(WEIGHTS.get(node.name.value, 1) + rows * below.cost, _TOO_MUCH))
 
     def _fragment(self, name: str) -> Extent:
         if name not in self._measured and name in self._fragments:
@@ -197,14 +213,35 @@ class _Walk:
             self._measured[name] = self._selections(node.selection_set, within)
         return self._measured.get(name, Extent())
 
-    def _rows(self, node: FieldNode) -> int:
-        """How many rows a list may have, by its `first` or `last`."""
+    def _rows(self, node: FieldNode, declared: GraphQLOutputType, kind: GraphQLNamedType) -> int:
+        """How often what is below a field may be answered."""
+        if kind.name.endswith("Connection"):
+            return self._page(node)
+        if not is_list_type(get_nullable_type(declared)) or node.name.value in COUNTED_BY_THEIR_CONNECTION:
+            return 1
+        if kind.name.startswith("__"):
+            return 1  # the schema asked about itself: graphql-core bounds how deep its lists may nest
+        return ERRORS if node.name.value == "errors" else MAX_ROWS
+
+    def _page(self, node: FieldNode) -> int:
+        """How many rows a page may have, by its `first` or `last`; whatever is not a plain number may be the most."""
+        asked = DEFAULT_ROWS
         for argument in node.arguments or ():
             if argument.name.value in ("first", "last"):
-                value = argument.value
-                if isinstance(value, IntValueNode):
-                    return min(max(int(value.value[:6]), 1), MAX_ROWS)
-                rows = self._variables.get(value.name.value) if isinstance(value, VariableNode) else None
-                if isinstance(rows, int):
-                    return min(max(rows, 1), MAX_ROWS)
-        return DEFAULT_ROWS
+                asked = self._number(argument.value)
+        return min(max(asked, 1), MAX_ROWS)
+
+    def _number(self, value: ValueNode) -> int:
+        if isinstance(value, IntValueNode):
+            return _small(value)
+        if isinstance(value, NullValueNode):
+            return DEFAULT_ROWS
+        rows = self._variables.get(value.name.value, DEFAULT_ROWS) if isinstance(value, VariableNode) else MAX_ROWS
+        if rows is None:
+            return DEFAULT_ROWS
+        return rows if isinstance(rows, int) else MAX_ROWS
+
+
+def _small(value: IntValueNode) -> int:
+    """The number, or one that is too large as well: nobody computes with thousands of digits here."""
+    return int(value.value[:6])

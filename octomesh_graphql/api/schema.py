@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any, Final
 
 import strawberry
@@ -17,17 +17,20 @@ from graphql import (
     Undefined,
 )
 from graphql.execution.collect_fields import FieldDetailsList
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext, StreamResult
 from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from octomesh_graphql.api.errors import CodedErrors
+from octomesh_graphql.api.errors import CodedErrors, FailureCode, failure
 from octomesh_graphql.api.limits import BoundedDocuments
 from octomesh_graphql.api.mutations import Mutation
 from octomesh_graphql.api.problems import CONCRETE
 from octomesh_graphql.api.queries import Query
 from octomesh_graphql.api.scalars import CONFIG
 from octomesh_graphql.api.subscriptions import Subscription
+from octomesh_graphql.domain.problem import Refused
+from octomesh_graphql.store.mongo import MongoUnavailable
 
 SUBFIELDS_KEPT: Final = 512
 """Selections that an operation remembers; documents have at most a few dozen."""
@@ -61,8 +64,23 @@ class TenantSchema(strawberry.Schema):
         allowed = set(options.get("allowed_operation_types") or OperationType) - {OperationType.SUBSCRIPTION}
         return await super().execute(*args, **{**options, "allowed_operation_types": allowed})
 
+    async def stream(self, *args: Any, **options: Any) -> StreamResult:
+        """Run an operation of a WebSocket, in the tenant as it is now: it may have gone since the socket was opened."""
+        try:
+            context = await options["context_value"].renewed()
+        except Refused as refused:
+            return _refused(failure(FailureCode.TENANT_NOT_FOUND, str(refused)))
+        except MongoUnavailable:
+            return _refused(failure(FailureCode.UNAVAILABLE, "The database does not answer. Try again in a moment."))
+        return await super().stream(*args, **{**options, "context_value": context})
+
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Nothing: see the class."""
+
+
+async def _refused(error: GraphQLError) -> AsyncGenerator[PreExecutionError, None]:
+    """An operation that was not even begun."""
+    yield PreExecutionError(data=None, errors=[error])
 
 
 def _optional_values(schema: GraphQLSchema) -> Iterator[GraphQLArgument | GraphQLInputField]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import strawberry
 from strawberry import Info, Parent, argument
 
-from octomesh_graphql.api.context import Context
+from octomesh_graphql.api.context import Context, HistoryWish
 from octomesh_graphql.api.identity import global_id
 from octomesh_graphql.api.inputs import AdapterFilterInput, AdapterOrderInput
 from octomesh_graphql.api.install import install_manifest
@@ -144,8 +144,8 @@ class CommunicationEntity(RuntimeEntity):
     async def transitions(
         root: Parent[DomainEntity], info: Info[Context], first: First = None, after: After = None
     ) -> Page[DomainTransition]:
-        request = PageRequest(first=first, after=after)
-        return await info.context.histories.load((root.rt_id, isinstance(root, DomainPool), request))
+        wish = HistoryWish(PageRequest(first=first, after=after), of_pools=isinstance(root, DomainPool))
+        return await info.context.histories.load((root.rt_id, wish))
 
 
 @strawberry.type(description="A Communication Operator, as it introduced itself when it claimed a pool.")

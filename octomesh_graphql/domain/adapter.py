@@ -18,7 +18,7 @@ from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.problem import ErrorCode, Problem, Refused
 from octomesh_graphql.domain.states import AdapterType, ConfigurationState, DeploymentState
 from octomesh_graphql.domain.tally import Group
-from octomesh_graphql.domain.text import configuration_problems, image_problems
+from octomesh_graphql.domain.text import configuration_problems, image_problems, same_json
 
 
 class Phase(Enum):
@@ -30,8 +30,8 @@ class Phase(Enum):
     FAILED = "FAILED"
 
 
-RUNTIME_FIELDS = ("type", "image_name", "image_version", "configuration")
-"""What reaches the cluster: a change of one of these makes a new wish when the adapter is wanted."""
+RUNTIME_FIELDS = ("type", "image_name", "image_version")
+"""What reaches the cluster, beside the configuration: a change of one makes a new wish when the adapter is wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,8 @@ class Adapter(CommunicationEntity):
         """
         adapter = self.edited(now, **spec_changes(given))
         Refused.if_any(adapter._problems())
-        runs_differently = any(getattr(adapter, name) != getattr(self, name) for name in RUNTIME_FIELDS)
+        same = same_json(adapter.configuration, self.configuration)
+        runs_differently = not same or any(getattr(adapter, name) != getattr(self, name) for name in RUNTIME_FIELDS)
         if not (self.wanted and runs_differently and pool):
             return adapter
         return adapter._wishing(now, wanted=True, message=pool.waiting_for)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from octomesh_graphql.domain.problem import ErrorCode, InvalidValue, Problem, Refused
 from octomesh_graphql.domain.states import CommunicationState
-from octomesh_graphql.domain.text import clean, description_problems, name_key, name_problems, shown
+from octomesh_graphql.domain.text import clean, clean_name, description_problems, name_key, name_problems, shown
 
 RT_ID = re.compile(r"[0-9a-f]{24}")
 """The form of an `rtId`: 24 lower-case hex digits, unique only inside its tenant."""
@@ -113,7 +113,7 @@ class VersionConflict(Problem):
 
 def named(name: str) -> dict[str, str]:
     """The fields that a name becomes."""
-    return {"name": clean(name), "name_key": name_key(name)}
+    return {"name": clean_name(name), "name_key": name_key(name)}
 
 
 def spec_changes(given: dict[str, Any]) -> dict[str, Any]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from octomesh_graphql.domain.entity import CommunicationEntity, spec_changes, text_problems
 from octomesh_graphql.domain.health import Health, pool_health
-from octomesh_graphql.domain.problem import ErrorCode, Problem, Refused
+from octomesh_graphql.domain.problem import ErrorCode, InvalidValue, Problem, Refused
 from octomesh_graphql.domain.states import CommunicationState, ConfigurationState, DeploymentState
 from octomesh_graphql.domain.tally import Tally
+
+POOL_ADAPTERS: Final = 1_000
+"""Most adapters of a pool: a wish for all of them is one transaction, which takes about a second then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +65,18 @@ class Pool(CommunicationEntity):
                     "Wait for that, or choose another pool.",
                     path=path,
                     pool=self,
+                )
+            )
+        return self
+
+    def room_for(self, more: int, path: tuple[str, ...]) -> Self:
+        """Itself; raises `Refused` when it can't take so many adapters more."""
+        if self.tally.adapters + more > POOL_ADAPTERS:
+            raise Refused(
+                InvalidValue(
+                    message=f"The {self} has {self.tally.adapters} adapters, and a pool can have {POOL_ADAPTERS:,}. "
+                    "Spread them over more pools.",
+                    path=path,
                 )
             )
         return self

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from octomesh_graphql.domain.problem import InvalidValue, Problem
+from octomesh_graphql.domain.problem import InvalidValue, NotFound, Problem
 from octomesh_graphql.domain.text import shown
 
 TENANT_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,36}[a-z0-9])?")
@@ -24,6 +24,11 @@ class Tenant:
     display_name: str
     database: str
     created: datetime
+
+
+def no_tenant(tenant_id: str) -> NotFound:
+    """The problem that a tenant does not exist, which a foreign one looks like too."""
+    return NotFound(message=f"There is no tenant '{shown(tenant_id)}'.", path=("tenantId",))
 
 
 def tenant_id_problems(tenant_id: str) -> Iterator[Problem]:

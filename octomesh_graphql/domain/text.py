@@ -29,6 +29,8 @@ _IMAGE_NAME = re.compile(
     r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
 )
 _IMAGE_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64}")
+_BLANKS = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # what comes behind is shown in another direction
 _KEY_SEPARATOR = "\x1f"  # sorts before every character a name may have
 
 
@@ -37,9 +39,16 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
+def clean_name(name: str) -> str:
+    """The name as it is stored: clean, and with single plain blanks between its words."""
+    return _BLANKS.sub(" ", clean(name))
+
+
 def name_key(name: str) -> str:
-    """What a name is compared and sorted by: equal for names that differ in case only, `Öl` next to `Ol`."""
-    folded = unicodedata.normalize("NFC", clean(name).casefold())
+    """What a name is compared and sorted by: equal for names that differ in case or in what nobody sees, such as a soft
+    hyphen; `Öl` next to `Ol`."""
+    visible = "".join(c for c in clean_name(name) if unicodedata.category(c) != "Cf")
+    folded = unicodedata.normalize("NFC", visible.casefold())
     bare = "".join(c for c in unicodedata.normalize("NFD", folded) if not unicodedata.combining(c))
     return bare + _KEY_SEPARATOR + folded
 
@@ -55,7 +64,7 @@ def name_problems(name: str) -> Iterator[InvalidValue]:
         yield InvalidValue(message="A name must have at least one visible character.", path=("name",))
     elif len(name) > NAME_CHARACTERS:
         yield _too_long("name", "The name", len(name), NAME_CHARACTERS)
-    if unprintable := _first_control_character(name, allowed=""):
+    if unprintable := _first_control_character(name, allowed="") or _first_turning_character(name):
         yield _control_character("name", "The name", unprintable)
 
 
@@ -126,6 +135,11 @@ def _first_control_character(text: str, *, allowed: str) -> str | None:
     return next((c for c in text if unicodedata.category(c) in refused and c not in allowed), None)
 
 
+def _first_turning_character(text: str) -> str | None:
+    found = _TURNING.search(text)
+    return found and found[0]
+
+
 def _control_character(field: str, subject: str, character: str) -> InvalidValue:
     return InvalidValue(
         message=f"{subject} holds the control character U+{ord(character):04X}, which can't be shown. Remove it.",
@@ -147,3 +161,8 @@ def _depth(value: Any) -> int:
         children = current.values() if isinstance(current, dict) else current if isinstance(current, list) else ()
         waiting.extend((child, depth + 1) for child in children)
     return deepest
+
+
+def same_json(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON; to Python `true`, `1` and `1.0` are equal, to an adapter they are not."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

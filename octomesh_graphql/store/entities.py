@@ -13,9 +13,10 @@ from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.entity import CommunicationEntity
 from octomesh_graphql.domain.pool import Pool
+from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.domain.states import CommunicationState, ConfigurationState, DeploymentState
 from octomesh_graphql.domain.tally import Group, Tally, tally_of
-from octomesh_graphql.domain.tenant import Tenant
+from octomesh_graphql.domain.tenant import Tenant, no_tenant
 from octomesh_graphql.domain.text import name_key, storable
 from octomesh_graphql.domain.transition import Transition
 from octomesh_graphql.store.codec import Codec
@@ -48,8 +49,17 @@ class TenantStore:
     def __init__(self, mongo: Mongo, tenant: Tenant, seal: Seal) -> None:
         self.tenant = tenant
         self.seal = seal
+        self.gone = False
+        """Whether the tenant is known to be deleted."""
         self._mongo = mongo
         self._losers = asyncio.Lock()
+
+    @property
+    def _database(self) -> str:
+        """Raises `Refused` when the tenant is gone: a write would make its database anew, for a namesake to find."""
+        if self.gone:
+            raise Refused(no_tenant(self.tenant.id))
+        return self.tenant.database
 
     # One entity
 
@@ -160,7 +170,7 @@ class TenantStore:
         """
         behind: list[Document] = [{"$match": {"_id": {"$gt": after}}}] if after else []
         answer = await self._mongo.command(
-            self.tenant.database,
+            self._database,
             {
                 "aggregate": collection,
                 "pipeline": [
@@ -210,7 +220,7 @@ class TenantStore:
     async def _commit(self, unit: Unit) -> None:
         writes = [self._write_of(before, after) for before, after in unit.changes()]
         history = [_TRANSITIONS.encode(transition) for transition in unit.transitions()]
-        database = self.tenant.database
+        database = self._database
 
         async def commit(session: Any) -> None:
             for write in writes:
@@ -230,7 +240,7 @@ class TenantStore:
         known = after or before
         assert known is not None
         collection, codec = _place(known)
-        database = self.tenant.database
+        database = self._database
         if before is None:
             created = codec.encode(after)
             return lambda session: self._mongo.insert(database, collection, [dict(created)], session=session)
@@ -292,7 +302,7 @@ class TenantStore:
         return [ADAPTERS.decode(document) for document in await self._aggregate("adapters", stages)]
 
     async def _aggregate(self, collection: str, pipeline: list[Document]) -> list[Document]:
-        return await self._mongo.aggregate(self.tenant.database, collection, pipeline)
+        return await self._mongo.aggregate(self._database, collection, pipeline)
 
 
 _TALLYING: Final[list[Document]] = [

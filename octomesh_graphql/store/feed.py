@@ -337,6 +337,7 @@ class Feed:
         tenant_id = change["documentKey"]["_id"]
         self._registry.forget(tenant_id)
         if (change.get("fullDocument") or {"deleting": True}).get("deleting"):
+            self._registry.close(tenant_id)
             self._close(tenant_id)
 
     # The subscribers

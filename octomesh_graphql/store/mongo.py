@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import UTC
 from enum import Enum
 from typing import Any, Final, Self, TypeVar
+
+# Motor runs each operation in a thread, by default ten. A write that waits for somebody's transaction holds one; with
+# fewer threads than operations that transaction would find none to go on in, and all would wait for their time-outs.
+os.environ.setdefault("MOTOR_MAX_WORKERS", "80")
 
 import bson
 import motor.motor_asyncio
@@ -90,8 +95,11 @@ class ChangeHistoryLost(Exception):
 
 
 _CONNECTIONS: Final = 50
-"""Connections to MongoDB per process, and operations under way at once. Beyond that callers queue here and not in the
-driver, because PyMongo's asynchronous pool hands out connections unfairly when callers outnumber them."""
+"""Operations and transactions under way at once in a process. Beyond that callers queue here and not in the driver,
+because PyMongo's asynchronous pool hands out connections unfairly when callers outnumber them."""
+
+_STREAMS: Final = 20
+"""Connections to spare for change streams, each of which holds one while it waits."""
 
 _OPTIONS: Final[Mapping[str, Any]] = {
     "w": "majority",
@@ -102,7 +110,7 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "serverSelectionTimeoutMS": 5_000,
     "connectTimeoutMS": 3_000,
     "heartbeatFrequencyMS": 2_000,
-    "maxPoolSize": _CONNECTIONS + 10,  # some to spare for change streams, which hold one while they wait
+    "maxPoolSize": _CONNECTIONS + _STREAMS,
     "tz_aware": True,
     "tzinfo": UTC,
     "appname": "octomesh",
@@ -136,8 +144,9 @@ class Mongo:
 
     async def command(self, database: str, command: Mapping[str, Any], *, session: Session = None) -> Document:
         """Run one command, for instance `{"ping": 1}`. The first key is the command."""
-        async with self._operation():
-            return dict(await self._client[database].command(dict(command), session=session))
+        async with self._operation(session):
+            target = self._client[database]
+            return dict(await target.command(dict(command), session=session, codec_options=_PLAIN))
 
     async def present(self) -> Timestamp:
         """A time up to which everything is committed for good: whatever reads from now on sees it."""
@@ -150,7 +159,7 @@ class Mongo:
         self, database: str, collection: str, pipeline: Pipeline, *, session: Session = None
     ) -> list[Document]:
         """All results of a pipeline, in one round trip unless they exceed 16 MiB."""
-        async with self._operation():
+        async with self._operation(session):
             cursor = await _settled(
                 self._client[database][collection].aggregate(list(pipeline), session=session, batchSize=_BATCH)
             )
@@ -166,7 +175,7 @@ class Mongo:
         self, database: str, collection: str, documents: Sequence[Document], *, session: Session = None
     ) -> None:
         """Store new documents. Raises `Duplicate`."""
-        async with self._operation():
+        async with self._operation(session):
             await self._client[database][collection].insert_many(documents, session=session)
 
     async def update(
@@ -180,7 +189,7 @@ class Mongo:
         session: Session = None,
     ) -> bool:
         """Change the one document that matches; False when none does. Raises `Duplicate`."""
-        async with self._operation():
+        async with self._operation(session):
             result = await self._client[database][collection].update_one(
                 dict(query), dict(update), upsert=upsert, session=session
             )
@@ -190,7 +199,7 @@ class Mongo:
         self, database: str, collection: str, query: Mapping[str, Any], *, session: Session = None
     ) -> bool:
         """Remove the one document that matches; False when none does."""
-        async with self._operation():
+        async with self._operation(session):
             result = await self._client[database][collection].delete_one(dict(query), session=session)
             return bool(result.deleted_count)
 
@@ -206,10 +215,9 @@ class Mongo:
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Run `work` in one transaction: all of it is stored, or nothing. `work` may run several times."""
-        async with await _settled(self._client.start_session()) as session:
-            with _translated():
-                result: T = await session.with_transaction(work)
-                return result
+        async with self._operation(), await _settled(self._client.start_session()) as session:
+            result: T = await session.with_transaction(work)
+            return result
 
     @asynccontextmanager
     async def watch(
@@ -244,8 +252,9 @@ class Mongo:
             await _settled(stream.close())
 
     @asynccontextmanager
-    async def _operation(self) -> AsyncIterator[None]:
-        async with self._turn:
+    async def _operation(self, session: Session = None) -> AsyncIterator[None]:
+        """A turn for one operation. A transaction has one turn for all of its own."""
+        async with self._turn if session is None else nullcontext():
             with _translated():
                 yield
 

@@ -10,10 +10,10 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
+from weakref import WeakSet
 
-from octomesh_graphql.domain.problem import NameTaken, NotFound, Refused
-from octomesh_graphql.domain.tenant import RESERVED, TENANT_ID, Tenant, tenant_id_problems
-from octomesh_graphql.domain.text import shown
+from octomesh_graphql.domain.problem import NameTaken, Refused
+from octomesh_graphql.domain.tenant import RESERVED, TENANT_ID, Tenant, no_tenant, tenant_id_problems
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.mongo import Document, Duplicate, Mongo, MongoCommandFailed
 from octomesh_graphql.store.sealing import Seal
@@ -38,6 +38,7 @@ class Registry:
         self.system = f"{prefix}system"
         self._seal: Seal | None = None
         self._open: dict[str, TenantStore] = {}
+        self._given: WeakSet[TenantStore] = WeakSet()
 
     async def prepare(self) -> None:
         """Make sure that the deployment can serve us and that the system database is set up.
@@ -99,7 +100,7 @@ class Registry:
         marked = await self.mongo.update(self.system, TENANTS, {"_id": tenant_id}, {"$set": {"deleting": True}})
         if not marked:
             raise Refused(no_tenant(tenant_id))
-        self.forget(tenant_id)
+        self.close(tenant_id)
         await self.mongo.drop_database(f"{self.prefix}{tenant_id}")
         await self.mongo.delete(self.system, TENANTS, {"_id": tenant_id})
 
@@ -112,8 +113,15 @@ class Registry:
         return store
 
     def forget(self, tenant_id: str) -> None:
-        """Look the tenant up again the next time: it was deleted, here or elsewhere."""
+        """Look the tenant up again the next time: something about it changed."""
         self._open.pop(tenant_id, None)
+
+    def close(self, tenant_id: str) -> None:
+        """Nothing of the tenant is read or written any more, whoever holds its store: it is being deleted."""
+        self.forget(tenant_id)
+        for store in self._given:
+            if store.tenant.id == tenant_id:
+                store.gone = True
 
     def forget_all(self) -> None:
         """Look all tenants up again the next time: deletions may have been missed."""
@@ -127,7 +135,9 @@ class Registry:
         tenant = _tenant(found)
         await self._prepare(tenant)
         seal = (await self.seal()).of(tenant.id, tenant.created.isoformat())  # a namesake of before is another tenant
-        return TenantStore(self.mongo, tenant, seal)
+        store = TenantStore(self.mongo, tenant, seal)
+        self._given.add(store)
+        return store
 
     async def _prepare(self, tenant: Tenant) -> None:
         """Set up what a tenant's database needs; boring when it is there."""
@@ -153,11 +163,6 @@ class Registry:
             if error.code != _NAMESPACE_EXISTS:
                 raise
             await self.mongo.command(database, {"collMod": collection, **images})
-
-
-def no_tenant(tenant_id: str) -> NotFound:
-    """The problem that a tenant does not exist, which a foreign one looks like too."""
-    return NotFound(message=f"There is no tenant '{shown(tenant_id)}'.", path=("tenantId",))
 
 
 def _refuse_impossible(tenant_id: str) -> None:

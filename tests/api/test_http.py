@@ -137,6 +137,48 @@ async def test_what_can_not_be_run_says_why_in_a_code(api: Api, document: str, c
     assert {error["extensions"]["code"] for error in answer["errors"]} == {code}
 
 
+REFUSED_POOL = 'mutation { deletePool(input: { rtId: "%s" }) { errors { ... on StillDeployed { %s } } } }' % (
+    "0" * 24,
+    "%s",
+)
+
+
+@pytest.mark.parametrize(
+    ("document", "variables"),
+    [
+        ("query($n: Int) { pools(first: $n) { nodes { adapters(first: $n) { nodes { name } } } } }", {"n": 500.0}),
+        ("query($n: Int = 500) { pools(first: $n) { nodes { adapters(first: $n) { nodes { name } } } } }", {}),
+        (REFUSED_POOL % "adapters { pool { adapters(first: 500) { nodes { name } } } }", {}),
+        ("{ adapters(first: 500) { nodes { a: configuration b: configuration c: configuration } } }", {}),
+    ],
+)
+async def test_no_way_of_asking_gets_around_the_limits(api: Api, document: str, variables: dict[str, float]) -> None:
+    error = await api.fail(document, **variables)
+    assert error["extensions"]["code"] == "QUERY_TOO_COMPLEX"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "query($n: Int = %s) { pools(first: $n) { totalCount } }",
+        "{ pools(first: %s) { totalCount } }",
+        'mutation { editAdapter(input: { rtId: "000000000000000000000000", configuration: %s }) { errors { code } } }',
+    ],
+)
+async def test_a_number_of_thousands_of_digits_is_no_fault_of_ours(api: Api, document: str) -> None:
+    answer = (await api.post(document % ("9" * 5_000))).json()
+    assert "INTERNAL" not in json.dumps(answer)
+    assert all("code" in error["extensions"] for error in answer.get("errors", []))
+
+
+async def test_a_forged_cursor_spoils_nobody_elses_page(api: Api, store: TenantStore) -> None:
+    await created_pool(store, "North")
+    answer = (
+        await api.post('{ pools { nodes { a: adapters { totalCount } b: adapters(after: "x") { totalCount } } } }')
+    ).json()
+    assert [error["path"][-1] for error in answer["errors"]] == ["b"]
+
+
 async def test_what_a_page_needs_is_within_the_limits(api: Api, store: TenantStore) -> None:
     from graphql import get_introspection_query
 

@@ -156,6 +156,20 @@ async def test_a_deleted_tenant_ends_its_subscriptions(api: Api, store: TenantSt
     assert answer.json()["errors"][0]["extensions"]["code"] == "TENANT_NOT_FOUND"
 
 
+async def test_a_socket_of_a_deleted_tenant_does_not_see_its_namesake(
+    api: Api, store: TenantStore, registry: Registry
+) -> None:
+    async with api.socket() as socket:
+        await registry.delete("acme")
+        for _ in range(2):
+            operation = await socket.subscribe("{ viewer { tenantName } }")
+            message = await socket.receive()
+            assert (message["id"], message["type"]) == (operation, "error")
+            assert message["payload"][0]["extensions"]["code"] == "TENANT_NOT_FOUND"
+            if not await registry.tenants():
+                await registry.create("acme", "Another Acme", LATER)
+
+
 async def test_only_the_states_asked_for_are_told(api: Api, store: TenantStore) -> None:
     pool = await created_pool(store, "North")
     async with api.socket() as socket:

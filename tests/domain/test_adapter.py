@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -152,7 +153,7 @@ def test_an_error_that_goes_on_keeps_the_time_when_it_began() -> None:
 
 # Configuration
 
-CONFIGURING = {
+CONFIGURING: dict[str, tuple[Callable[[Adapter, datetime], Adapter], ConfigurationState]] = {
     "handed": (lambda adapter, now: adapter.handed_configuration(now), ConfigurationState.PENDING),
     "accepted": (lambda adapter, now: adapter.accepted_configuration(now), ConfigurationState.CONFIGURED),
     "rejected": (lambda adapter, now: adapter.rejected_configuration(now, "Bad."), ConfigurationState.ERROR),
@@ -203,9 +204,7 @@ RELEASED = (CommunicationState.UNREGISTERED,) * 3
 
 
 @pytest.mark.parametrize("entity", [a_pool(), an_adapter()], ids=["pool", "adapter"])
-@pytest.mark.parametrize(
-    ("event", "outcomes"), [("registered", REGISTERED), ("lost", LOST), ("released", RELEASED)]
-)
+@pytest.mark.parametrize(("event", "outcomes"), [("registered", REGISTERED), ("lost", LOST), ("released", RELEASED)])
 def test_communication_states_follow_their_agent(
     entity: Pool | Adapter, event: str, outcomes: tuple[CommunicationState, ...]
 ) -> None:
@@ -361,7 +360,7 @@ def test_an_adapter_leaves_only_the_pool_it_is_in() -> None:
 
 @every_state
 def test_only_what_rests_can_leave_move_or_go(adapter: Adapter) -> None:
-    ways_out = (
+    ways_out: tuple[Callable[[], Adapter], ...] = (
         lambda: adapter.leave(LATER, POOL),
         lambda: adapter.move(LATER, a_pool()),
         lambda: adapter.move(LATER, None),

@@ -95,15 +95,11 @@ def test_every_group_at_once_can_be_judged() -> None:
         (a_group(deployment=DeploymentState.ERROR), CRITICAL),
         (a_group(wanted=True, deployment=DeploymentState.DEPLOYED), UNKNOWN),
         (
-            a_group(
-                wanted=True, deployment=DeploymentState.DEPLOYED, communication=CommunicationState.ONLINE
-            ),
+            a_group(wanted=True, deployment=DeploymentState.DEPLOYED, communication=CommunicationState.ONLINE),
             OK,
         ),
         (
-            a_group(
-                wanted=True, deployment=DeploymentState.DEPLOYED, communication=CommunicationState.OFFLINE
-            ),
+            a_group(wanted=True, deployment=DeploymentState.DEPLOYED, communication=CommunicationState.OFFLINE),
             CRITICAL,
         ),
         (

@@ -134,7 +134,8 @@ def test_what_an_older_version_did_not_store_gets_its_default() -> None:
 
 
 def test_names_become_camels() -> None:
-    assert [camel(name) for name in ("name", "rt_creation_date_time", "from_")] == ["name", "rtCreationDateTime", "from"]
+    names = {"name": "name", "rt_creation_date_time": "rtCreationDateTime", "from_": "from"}
+    assert {name: camel(name) for name in names} == names
 
 
 @given(json_values)

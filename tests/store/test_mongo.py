@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pymongo
 import pytest
@@ -23,7 +24,8 @@ from tests.drivers import both_drivers
 
 
 async def test_a_server_that_is_not_there_is_told_as_such() -> None:
-    async with pymongo.AsyncMongoClient("mongodb://127.0.0.1:1", timeoutMS=300) as nowhere:
+    nowhere: Any = pymongo.AsyncMongoClient("mongodb://127.0.0.1:1", timeoutMS=300)
+    async with nowhere:
         with pytest.raises(MongoUnavailable, match=r"MongoDB does not answer: 127\.0\.0\.1:1: .*Connect"):
             await Mongo(nowhere).command("admin", {"ping": 1})
 
@@ -91,10 +93,11 @@ async def test_what_happened_before_the_present_is_committed(registry: Registry)
     await mongo.insert(registry.system, "things", [{"_id": 1}])
     after = await mongo.present()
     assert before < after
-    async with mongo.watch([], database=registry.system, start_at=after, wait_ms=1) as stream:
+    things = [{"$match": {"ns.coll": "things"}}]
+    async with mongo.watch(things, database=registry.system, start_at=after, wait_ms=1) as stream:
         again = await stream.next()
         assert again is None or again["clusterTime"] == after
-    async with mongo.watch([], database=registry.system, start_at=before, wait_ms=1) as stream:
+    async with mongo.watch(things, database=registry.system, start_at=before, wait_ms=1) as stream:
         assert await stream.next() is not None
         assert await stream.next() is None
         assert stream.resume_token is not None

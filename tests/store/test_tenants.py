@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -53,9 +53,7 @@ async def test_an_id_is_given_once(registry: Registry) -> None:
 
 
 async def test_of_many_who_create_the_same_tenant_one_succeeds(registry: Registry) -> None:
-    outcomes = await asyncio.gather(
-        *(registry.create("acme", None, NOW) for _ in range(10)), return_exceptions=True
-    )
+    outcomes = await asyncio.gather(*(registry.create("acme", None, NOW) for _ in range(10)), return_exceptions=True)
     assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 9
 
 
@@ -99,6 +97,23 @@ async def test_a_tenant_that_is_created_again_starts_empty(registry: Registry) -
     await stored(store, a_pool(name="North"))
 
 
+async def test_who_still_holds_a_deleted_tenant_cannot_bring_it_back(registry: Registry) -> None:
+    await registry.create("acme", None, NOW)
+    held = await registry.open("acme")
+    registry.forget_all()
+    await registry.delete("acme")
+    attempts: list[Awaitable[object]] = [
+        stored(held, a_pool(name="ghost")),
+        held.pool_page(PageRequest()),
+        held.snapshot("pools", {}, None, None),
+    ]
+    for attempt in attempts:
+        with pytest.raises(Refused, match="There is no tenant 'acme'"):
+            await attempt
+    await registry.create("acme", None, LATER)
+    assert (await (await registry.open("acme")).pool_page(PageRequest(), counted=True)).total == 0
+
+
 async def test_a_deletion_that_was_cut_short_can_be_repeated(registry: Registry) -> None:
     await registry.create("acme", None, NOW)
     await registry.mongo.update(registry.system, "tenants", {"_id": "acme"}, {"$set": {"deleting": True}})
@@ -130,9 +145,9 @@ async def test_collections_of_before_get_what_the_feed_needs(registry: Registry,
     await mongo.command(f"{registry.prefix}acme", {"collMod": "pools", **images})
     registry.forget("acme")
     await registry.open("acme")
-    [pools] = (
-        await mongo.command(f"{registry.prefix}acme", {"listCollections": 1, "filter": {"name": "pools"}})
-    )["cursor"]["firstBatch"]
+    [pools] = (await mongo.command(f"{registry.prefix}acme", {"listCollections": 1, "filter": {"name": "pools"}}))[
+        "cursor"
+    ]["firstBatch"]
     assert pools["options"]["changeStreamPreAndPostImages"] == {"enabled": True}
 
 
@@ -167,5 +182,3 @@ async def standalone_mongod(directory: Path) -> AsyncIterator[str]:
     finally:
         process.terminate()
         await process.communicate()
-
-
