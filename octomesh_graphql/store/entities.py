@@ -284,7 +284,9 @@ class TenantStore:
         """For each of these owners, whom the documents name in the field `by`, a page of what is theirs."""
         within: Document = {by: {"$in": [ObjectId(rt_id) for rt_id in rt_ids]}}
         rows: list[Document] = [{"$match": {"$and": [within, matching]}}]
-        documents = await self._aggregate(collection, _ranked(collection, by, rows, keyset, request))
+        window = keyset.window(request)
+        shares = window if len(rt_ids) == 1 else _shared(by, window)  # a single owner's page comes from an index
+        documents = await self._aggregate(collection, [*rows, *shares, _totals(collection, by, rows)])
         totals = {str(d["of"]): int(d["total"]) for d in documents if "total" in d}
         by_owner: dict[str, list[Document]] = {rt_id: [] for rt_id in rt_ids}
         for document in documents:
@@ -354,9 +356,8 @@ _DERIVING: Final[list[Document]] = [
 ]
 
 
-def _ranked(collection: str, by: str, rows: list[Document], keyset: Keyset, request: PageRequest) -> list[Document]:
-    """The window of `request` for each owner by itself, followed by the totals, `{of: owner, total: count}`."""
-    window = keyset.window(request)
+def _shared(by: str, window: list[Document]) -> list[Document]:
+    """The window for each owner by itself."""
     *bounds, sort, limit = window
     rank = {
         "$setWindowFields": {
@@ -365,18 +366,16 @@ def _ranked(collection: str, by: str, rows: list[Document], keyset: Keyset, requ
             "output": {"rank": {"$sum": 1, "window": {"documents": ["unbounded", "current"]}}},
         }
     }
-    totals = [
+    return [*bounds, rank, {"$match": {"rank": {"$lte": limit["$limit"]}}}, sort]
+
+
+def _totals(collection: str, by: str, rows: list[Document]) -> Document:
+    """The stage that adds how many rows each owner has, as `{of: owner, total: count}`."""
+    counting = [
         {"$group": {"_id": f"${by}", "total": {"$sum": 1}}},
         {"$project": {"_id": 0, "of": "$_id", "total": 1}},
     ]
-    return [
-        *rows,
-        *bounds,
-        rank,
-        {"$match": {"rank": {"$lte": limit["$limit"]}}},
-        {"$sort": sort["$sort"]},
-        {"$unionWith": {"coll": collection, "pipeline": [*rows, *totals]}},
-    ]
+    return {"$unionWith": {"coll": collection, "pipeline": [*rows, *counting]}}
 
 
 def _with_name(name: str) -> Document:

@@ -81,6 +81,7 @@ class Registry:
             await self.mongo.insert(self.system, TENANTS, [_document(tenant)])
         except Duplicate as error:
             raise Refused(NameTaken(message=f"There is a tenant '{tenant_id}' already.", path=("id",))) from error
+        await self._clear(tenant)
         await self._prepare(tenant)
         return tenant
 
@@ -153,6 +154,12 @@ class Registry:
         await mongo.create_index(
             database, "transitions", {"at": 1}, name="kept", expireAfterSeconds=KEPT_TRANSITIONS_SECONDS
         )
+
+    async def _clear(self, tenant: Tenant) -> None:
+        """Remove what a namesake has left: a write that was on its way when that one was deleted."""
+        found = await self.mongo.command(tenant.database, {"listCollections": 1, "nameOnly": True})
+        if found["cursor"]["firstBatch"]:
+            await self.mongo.drop_database(tenant.database)
 
     async def _create_collection(self, database: str, collection: str) -> None:
         """A collection whose changes carry what was there before; changed into one when it exists without."""

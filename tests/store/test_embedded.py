@@ -86,12 +86,8 @@ def test_nobody_else_may_look_into_its_directory(mongod: EmbeddedMongod, data_di
     assert {stat.S_IMODE(file.stat().st_mode) for file in data_dir.iterdir()} <= {0o600, 0o700}
 
 
-async def test_a_second_server_on_the_same_directory_is_told_who_has_it(
-    mongod: EmbeddedMongod, data_dir: Path
-) -> None:
-    with pytest.raises(
-        EmbeddedMongoError, match=rf"{data_dir} is in use by the process with pid {os.getpid()}\."
-    ):
+async def test_a_second_server_on_the_same_directory_is_told_who_has_it(mongod: EmbeddedMongod, data_dir: Path) -> None:
+    with pytest.raises(EmbeddedMongoError, match=rf"{data_dir} is in use by the process with pid {os.getpid()}\."):
         async with embedded_mongod(data_dir):
             pass
     assert (await run_admin_command(mongod.uri, {"hello": 1}))["isWritablePrimary"]
@@ -259,5 +255,5 @@ def _command_line(process: Path) -> list[bytes]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.01)

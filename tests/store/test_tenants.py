@@ -182,3 +182,10 @@ async def standalone_mongod(directory: Path) -> AsyncIterator[str]:
     finally:
         process.terminate()
         await process.communicate()
+
+
+async def test_a_new_tenant_starts_empty_whatever_a_namesake_left(registry: Registry) -> None:
+    await registry.mongo.insert(f"{registry.prefix}acme", "pools", [{"_id": 1, "nameKey": "ghost"}])
+    await registry.create("acme", None, NOW)
+    page = await (await registry.open("acme")).pool_page(PageRequest(), counted=True)
+    assert page.total == 0
