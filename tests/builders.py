@@ -19,6 +19,7 @@ from octomesh_graphql.domain.states import (
 )
 from octomesh_graphql.domain.tally import Group, Tally, tally_of
 from octomesh_graphql.store.entities import TenantStore
+from octomesh_graphql.store.unit import write
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 """When tests happen."""
@@ -157,4 +158,4 @@ async def stored(store: TenantStore, *entities: Pool | Adapter) -> None:
         for entity in entities:
             unit.save(entity)
 
-    await store.write(act, caller=ALICE, now=NOW)
+    await write(store, act, caller=ALICE, now=NOW)

@@ -134,9 +134,7 @@ def test_a_lock_fits_what_pyproject_asks_for(lock: str, wanted: list[str]) -> No
 @pytest.mark.parametrize("lock", LOCKS)
 def test_what_was_tested_is_what_runs(lock: str) -> None:
     tested, locked = pins("requirements-dev.lock"), pins(lock)
-    differing = [
-        name for name in locked.keys() & tested.keys() if locked[name].specifier != tested[name].specifier
-    ]
+    differing = [name for name in locked.keys() & tested.keys() if locked[name].specifier != tested[name].specifier]
     assert not differing
 
 

@@ -15,7 +15,7 @@ from octomesh_graphql.domain.problem import InvalidValue, NameTaken, NotFound, P
 from octomesh_graphql.domain.states import DescribedEnum
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.mongo import Duplicate, ObjectId
-from octomesh_graphql.store.unit import Unit
+from octomesh_graphql.store.unit import Unit, write
 
 E = TypeVar("E", Pool, Adapter)
 
@@ -58,7 +58,7 @@ async def create_pool(
     async def act(unit: Unit) -> Pool:
         return unit.save(Pool.new(rt_id=rt_id, now=now, name=name, description=description, **more))
 
-    return await _named_uniquely(name, store.write(act, caller=caller, now=now), store.pool_named)
+    return await _named_uniquely(name, write(store, act, caller=caller, now=now), store.pool_named)
 
 
 async def edit_pool(
@@ -83,7 +83,7 @@ async def edit_pool(
         Refused.if_any(problems)
         return unit.save(edited)
 
-    edited = await _named_uniquely(given.get("name"), store.write(act, caller=caller, now=now), store.pool_named)
+    edited = await _named_uniquely(given.get("name"), write(store, act, caller=caller, now=now), store.pool_named)
     return await store.with_present_tally(edited) if add or remove else edited
 
 
@@ -110,7 +110,7 @@ async def delete_pool(
                 return PoolDeletion(pool=unit.save(pool.to_be_deleted(now)), deleted=False)
         return await _remove(unit, now, pool, adapters)
 
-    deletion = await store.write(act, caller=caller, now=now)
+    deletion = await write(store, act, caller=caller, now=now)
     if deletion.deleted:
         return deletion
     return PoolDeletion(pool=await store.with_present_tally(deletion.pool), deleted=False)
@@ -131,7 +131,7 @@ async def create_adapter(
         pool = await _target(unit, pool_rt_id)
         return unit.save(Adapter.new(rt_id=rt_id, now=now, given=dict(given), pool=pool))
 
-    return await _named_uniquely(given["name"], store.write(act, caller=caller, now=now), store.adapter_named)
+    return await _named_uniquely(given["name"], write(store, act, caller=caller, now=now), store.adapter_named)
 
 
 async def edit_adapter(
@@ -149,7 +149,7 @@ async def edit_adapter(
         adapter = existing(await unit.adapter(rt_id), "adapter", rt_id).expecting(expected_version)
         return unit.save(adapter.edit(now, dict(given), await pool_of(unit, adapter)))
 
-    return await _named_uniquely(given.get("name"), store.write(act, caller=caller, now=now), store.adapter_named)
+    return await _named_uniquely(given.get("name"), write(store, act, caller=caller, now=now), store.adapter_named)
 
 
 async def move_adapter(
@@ -167,7 +167,7 @@ async def move_adapter(
         adapter = existing(await unit.adapter(rt_id), "adapter", rt_id).expecting(expected_version)
         return unit.save(adapter.move(now, await _target(unit, pool_rt_id)))
 
-    return await store.write(act, caller=caller, now=now)
+    return await write(store, act, caller=caller, now=now)
 
 
 async def delete_adapter(
@@ -180,7 +180,7 @@ async def delete_adapter(
         unit.delete(adapter.resting("deleted"))
         return adapter
 
-    return await store.write(act, caller=caller, now=now)
+    return await write(store, act, caller=caller, now=now)
 
 
 def existing(entity: E | None, kind: str, rt_id: str, path: str = "rtId") -> E:

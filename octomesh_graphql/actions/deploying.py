@@ -11,7 +11,7 @@ from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.store.entities import TenantStore
-from octomesh_graphql.store.unit import Unit
+from octomesh_graphql.store.unit import Unit, write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ async def _wish(
             unit.hold(pool)
         return wished
 
-    return await store.write(act, caller=caller, now=now)
+    return await write(store, act, caller=caller, now=now)
 
 
 async def _wish_all(
@@ -86,7 +86,7 @@ async def _wish_all(
         changed = [wished for was, wished in zip(before, after, strict=True) if wished is not was]
         return PoolWish(pool=unit.hold(pool) if changed else pool, adapters=changed)
 
-    wished = await store.write(act, caller=caller, now=now)
+    wished = await write(store, act, caller=caller, now=now)
     if not wished.adapters:
         return wished
     return PoolWish(pool=await store.with_present_tally(wished.pool), adapters=wished.adapters)

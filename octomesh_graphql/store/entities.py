@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from octomesh_graphql.domain.adapter import Adapter
-from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.entity import CommunicationEntity
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.problem import Refused
@@ -20,7 +17,7 @@ from octomesh_graphql.domain.tenant import Tenant, no_tenant
 from octomesh_graphql.domain.text import name_key, storable
 from octomesh_graphql.domain.transition import Transition
 from octomesh_graphql.store.codec import Codec
-from octomesh_graphql.store.mongo import Document, Mongo, MongoUnavailable, ObjectId, Raced, Timestamp
+from octomesh_graphql.store.mongo import Document, Mongo, ObjectId, Raced, Timestamp
 from octomesh_graphql.store.paging import Keyset, Page, PageRequest, Sort
 from octomesh_graphql.store.sealing import Seal
 from octomesh_graphql.store.selecting import (
@@ -31,16 +28,17 @@ from octomesh_graphql.store.selecting import (
     conditions,
     split_derived,
 )
-from octomesh_graphql.store.unit import Unit
 
 T = TypeVar("T")
+
+Write = tuple[CommunicationEntity | None, CommunicationEntity | None]
+"""An entity before and after; None where it does not exist."""
 
 POOLS: Final = Codec(Pool, {"ckTypeId": Pool.ck_type_id})
 ADAPTERS: Final = Codec(Adapter, {"ckTypeId": Adapter.ck_type_id})
 _TRANSITIONS: Final = Codec(Transition)
 
 _SNAPSHOT_ROWS = 100  # of at most 64 KiB configuration each: an answer stays below MongoDB's 16 MiB
-_ATTEMPTS = 100  # far beyond what a queue of losers needs; then something else is wrong
 
 
 class TenantStore:
@@ -52,7 +50,8 @@ class TenantStore:
         self.gone = False
         """Whether the tenant is known to be deleted."""
         self._mongo = mongo
-        self._losers = asyncio.Lock()
+        self.losers = asyncio.Lock()
+        """The line of those who lost a race for one of the documents; see `unit.write`."""
 
     @property
     def _database(self) -> str:
@@ -191,44 +190,22 @@ class TenantStore:
 
     # Writing
 
-    async def write(self, act: Callable[[Unit], Awaitable[T]], *, caller: Caller, now: datetime) -> T:
-        """Let `act` read, decide and save through a `Unit`, and commit what it saved: all of it or nothing.
+    async def commit(self, writes: Iterable[Write], history: Iterable[Transition]) -> None:
+        """Make each `before` into its `after`, and keep the history of it: all of it or nothing.
 
-        When somebody else wrote one of the documents meanwhile, `act` decides again on what is there now. Who lost
-        once waits in line behind the other losers of this process, so that a crowd makes progress in order.
+        Raises `Raced` when one is no longer as it was before, `Duplicate` when a name is taken.
         """
-        try:
-            return await self._attempt(act, caller, now)
-        except Raced:
-            async with self._losers:
-                return await self._insist(act, caller, now)
-
-    async def _insist(self, act: Callable[[Unit], Awaitable[T]], caller: Caller, now: datetime) -> T:
-        for attempt in range(_ATTEMPTS):
-            try:
-                return await self._attempt(act, caller, now)
-            except Raced:
-                await asyncio.sleep(random.uniform(0, min(0.001 * 2**attempt, 0.1)))
-        raise MongoUnavailable("Too many writers want to change the same entity; try again in a moment.")
-
-    async def _attempt(self, act: Callable[[Unit], Awaitable[T]], caller: Caller, now: datetime) -> T:
-        unit = Unit(self, who=caller.name, now=now)
-        result = await act(unit)
-        await self._commit(unit)
-        return result
-
-    async def _commit(self, unit: Unit) -> None:
-        writes = [self._write_of(before, after) for before, after in unit.changes()]
-        history = [_TRANSITIONS.encode(transition) for transition in unit.transitions()]
+        steps = [self._write_of(before, after) for before, after in writes]
+        lines = [_TRANSITIONS.encode(transition) for transition in history]
         database = self._database
 
         async def commit(session: Any) -> None:
-            for write in writes:
-                await write(session)
-            if history:
-                await self._mongo.insert(database, "transitions", history, session=session)
+            for step in steps:
+                await step(session)
+            if lines:
+                await self._mongo.insert(database, "transitions", lines, session=session)
 
-        if len(writes) + bool(history) > 1:
+        if len(steps) + bool(lines) > 1:
             await self._mongo.transact(commit)
         else:
             await commit(None)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from octomesh_graphql.domain.adapter import Adapter
+from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.entity import CommunicationEntity
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.transition import Transition, transitions
-
-if TYPE_CHECKING:
-    from octomesh_graphql.store.entities import TenantStore
+from octomesh_graphql.store.entities import TenantStore, Write
+from octomesh_graphql.store.mongo import MongoUnavailable, Raced
 
 E = TypeVar("E", bound=CommunicationEntity)
+T = TypeVar("T")
+
+_ATTEMPTS: Final = 100  # far beyond what a line of losers needs; then something else is wrong
 
 
 class Unit:
@@ -67,7 +72,7 @@ class Unit:
             self._saved[entity.rt_id] = replace(entity, revision=entity.revision + 1)
         return entity
 
-    def changes(self) -> Iterator[tuple[CommunicationEntity | None, CommunicationEntity | None]]:
+    def changes(self) -> Iterator[Write]:
         """What to commit, as before and after, always in the order of ids so that two units never lock crosswise."""
         for rt_id in sorted(self._saved):
             yield self._read.get(rt_id), self._saved[rt_id]
@@ -84,3 +89,32 @@ class Unit:
         """As it was read first: a decision must not mix two versions. An outdated one fails the commit."""
         first: Any = self._read.setdefault(entity.rt_id, entity)
         return cast(E, first)
+
+
+async def write(store: TenantStore, act: Callable[[Unit], Awaitable[T]], *, caller: Caller, now: datetime) -> T:
+    """Let `act` read, decide and save through a `Unit`, and commit what it saved: all of it or nothing.
+
+    When somebody else wrote one of the documents meanwhile, `act` decides again on what is there now. Who lost once
+    waits in line behind the other losers of this process, so that a crowd makes progress in order.
+    """
+
+    async def attempt() -> T:
+        unit = Unit(store, who=caller.name, now=now)
+        result = await act(unit)
+        await store.commit(unit.changes(), unit.transitions())
+        return result
+
+    try:
+        return await attempt()
+    except Raced:
+        async with store.losers:
+            return await _insisted(attempt)
+
+
+async def _insisted(attempt: Callable[[], Awaitable[T]]) -> T:
+    for number in range(_ATTEMPTS):
+        try:
+            return await attempt()
+        except Raced:
+            await asyncio.sleep(random.uniform(0, min(0.001 * 2**number, 0.1)))
+    raise MongoUnavailable("Too many writers want to change the same entity; try again in a moment.")

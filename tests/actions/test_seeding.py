@@ -101,16 +101,16 @@ async def interrupted_after(registry: Registry, steps: int) -> None:
     if store is None:
         await registry.create(DEMO, None, NOW)
         store = await registry.open(DEMO)
-    write, written = store.write, 0
+    commit, written = store.commit, 0
 
     async def counted(*arguments: object, **more: object) -> object:
         nonlocal written
         if written == steps:
             raise Interrupted
         written += 1
-        return await write(*arguments, **more)  # type: ignore[arg-type]
+        return await commit(*arguments, **more)  # type: ignore[arg-type,func-returns-value]
 
-    store.write = counted  # type: ignore[method-assign, assignment]
+    store.commit = counted  # type: ignore[method-assign, assignment]
     try:
         await seed_demo(registry, NOW)
         raise AssertionError("not interrupted")

@@ -26,7 +26,7 @@ from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.feed import HISTORY_EVENTS, INBOX_ENTITIES, INBOX_EVENTS, Event, Feed, Position
 from octomesh_graphql.store.mongo import ChangeHistoryLost, Timestamp
 from octomesh_graphql.store.tenants import Registry
-from octomesh_graphql.store.unit import Unit
+from octomesh_graphql.store.unit import Unit, write
 from tests.builders import (
     ALICE,
     LATER,
@@ -82,7 +82,7 @@ async def set_state(store: TenantStore, entity: Pool | Adapter, state: Communica
         event = {ONLINE: found.registered, OFFLINE: found.lost, UNREGISTERED: found.released}[state]
         unit.save(event(NOW, f"It is {state.name}."))
 
-    await store.write(act, caller=ALICE, now=NOW)
+    await write(store, act, caller=ALICE, now=NOW)
 
 
 # From the beginning

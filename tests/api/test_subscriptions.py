@@ -15,6 +15,7 @@ from octomesh_graphql.domain.states import CommunicationState
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.tenants import Registry
+from octomesh_graphql.store.unit import write
 from tests.api.conftest import Api, serving
 from tests.builders import ALICE, LATER, NOW, created_adapter, created_pool
 
@@ -38,7 +39,7 @@ async def flip(store: TenantStore, pool: Pool, *, online: bool, reason: str = "t
         present = await unit.pool(pool.rt_id)
         unit.save(present.registered(LATER, reason) if online else present.lost(LATER, reason))
 
-    await store.write(act, caller=ALICE, now=LATER)
+    await write(store, act, caller=ALICE, now=LATER)
 
 
 async def test_a_subscriber_gets_a_snapshot_then_live_then_changes(api: Api, store: TenantStore) -> None:

@@ -42,14 +42,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-async def control_plane() -> AsyncIterator[ControlPlane]:
-    """A Kubernetes that lives as long as this worker."""
-    from tests.cluster.control_plane import ControlPlaneError, control_plane, find_programs
+def programs() -> Path:
+    """The directory of etcd, kube-apiserver and kube-controller-manager. Where there is none, the test is skipped."""
+    from tests.cluster.control_plane import ControlPlaneError, find_programs
 
     try:
-        programs = find_programs()
+        return find_programs()
     except ControlPlaneError as error:
         pytest.skip(f"NO KUBERNETES TO TEST AGAINST: {error}")
+
+
+@pytest.fixture(scope="session")
+async def control_plane(programs: Path) -> AsyncIterator[ControlPlane]:
+    """A Kubernetes that lives as long as this worker."""
+    from tests.cluster.control_plane import control_plane
+
     async with control_plane(programs) as plane:
         yield plane
 

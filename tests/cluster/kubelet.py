@@ -173,15 +173,16 @@ def _containers(pod: Pod) -> list[Container]:
     return containers
 
 
-def _container(container: Container, *, ready: bool, **more: Any) -> dict[str, Any]:
+def _container(container: Container, *, ready: bool, state: dict[str, Any], **more: Any) -> dict[str, Any]:
     """What the status says about one container."""
     return {
         "name": container["name"],
         "image": container["image"],
         "imageID": "",
         "ready": ready,
-        "started": ready,
+        "started": "running" in state,
         "restartCount": 0,
+        "state": state,
     } | more
 
 

@@ -435,6 +435,7 @@ async def test_a_program_that_cannot_start_is_told_with_its_last_words(tmp_path:
             pass
 
 
+@pytest.mark.usefixtures("programs")
 def test_nothing_outlives_a_killed_parent() -> None:
     program = """
 import asyncio

@@ -25,7 +25,7 @@ from octomesh_graphql.store.feed import (
 )
 from octomesh_graphql.store.mongo import ChangeHistoryLost, Driver, Mongo, MongoUnavailable, Timestamp
 from octomesh_graphql.store.tenants import Registry
-from octomesh_graphql.store.unit import Unit
+from octomesh_graphql.store.unit import Unit, write
 from tests.builders import ALICE, LATER, NOW, a_pool, an_adapter, created_adapter, created_pool, stored
 from tests.drivers import both_drivers
 
@@ -185,7 +185,7 @@ async def rename(store: TenantStore, pool: Pool, name: str) -> Pool:
         assert found is not None
         return unit.save(found.edit(NOW, {"name": name}))
 
-    return await store.write(act, caller=ALICE, now=NOW)
+    return await write(store, act, caller=ALICE, now=NOW)
 
 
 @both_drivers

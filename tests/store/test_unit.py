@@ -12,7 +12,7 @@ from octomesh_graphql.domain.transition import Aspect
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.mongo import Duplicate, Raced
 from octomesh_graphql.store.paging import PageRequest
-from octomesh_graphql.store.unit import Unit
+from octomesh_graphql.store.unit import Unit, write
 from tests.builders import ALICE, LATER, NOW, a_pool, an_adapter, stored
 from tests.drivers import both_drivers
 
@@ -38,7 +38,7 @@ async def test_what_was_saved_is_there_with_its_history(store: TenantStore) -> N
     async def deploy(unit: Unit) -> Adapter:
         return unit.save((await read(unit, adapter)).deploy(LATER, pool))
 
-    deployed = await store.write(deploy, caller=ALICE, now=LATER)
+    deployed = await write(store, deploy, caller=ALICE, now=LATER)
     assert await store.adapter(adapter.rt_id) == deployed
     assert deployed.revision == 2
     assert await history(store, adapter) == [
@@ -74,7 +74,7 @@ async def test_who_lost_a_race_decides_again_on_what_is_there(store: TenantStore
             await rename(store, adapter, "second")
         return unit.save(found.edited(LATER, description="Described."))
 
-    edited = await store.write(describe, caller=ALICE, now=LATER)
+    edited = await write(store, describe, caller=ALICE, now=LATER)
     assert seen == ["first", "second"]
     assert (edited.name, edited.description, edited.rt_version, edited.revision) == ("second", "Described.", 3, 3)
     assert await store.adapter(adapter.rt_id) == edited
@@ -84,7 +84,7 @@ async def rename(store: TenantStore, adapter: Adapter, name: str) -> Adapter:
     async def act(unit: Unit) -> Adapter:
         return unit.save((await read(unit, adapter)).edit(NOW, {"name": name}, None))
 
-    return await store.write(act, caller=ALICE, now=NOW)
+    return await write(store, act, caller=ALICE, now=NOW)
 
 
 async def test_nothing_is_half_written_when_one_of_several_is_taken(store: TenantStore) -> None:
@@ -97,7 +97,7 @@ async def test_nothing_is_half_written_when_one_of_several_is_taken(store: Tenan
         unit.save(a_pool())
 
     with pytest.raises(Duplicate) as duplicate:
-        await store.write(act, caller=ALICE, now=LATER)
+        await write(store, act, caller=ALICE, now=LATER)
     assert duplicate.value.fields == {"nameKey"}
     assert await store.adapter(adapter.rt_id) == adapter
     assert (await store.pool_page(PageRequest(), counted=True)).total == 0
@@ -125,7 +125,7 @@ async def test_nothing_is_half_written_when_one_of_several_was_changed_meanwhile
     unit = Unit(store, who="alice", now=LATER)
     await act(unit)
     with pytest.raises(Raced):
-        await store._commit(unit)
+        await store.commit(unit.changes(), unit.transitions())
     assert [adapter.wanted for adapter in await store.adapters_of(pool.rt_id)] == [False, False, False]
     assert [line for line in await history(store, pool) if line[0] is Aspect.WISH] == []
 
@@ -140,7 +140,7 @@ async def test_what_was_read_and_held_must_still_be_so(store: TenantStore) -> No
         assert found is not None
         seen.append(found.name)
         if len(seen) == 1:
-            await store.write(rename_pool, caller=ALICE, now=NOW)
+            await write(store, rename_pool, caller=ALICE, now=NOW)
         unit.hold(found)
         unit.save(an_adapter(pool=found))
 
@@ -149,7 +149,7 @@ async def test_what_was_read_and_held_must_still_be_so(store: TenantStore) -> No
         assert found is not None
         unit.save(found.edit(NOW, {"name": "South"}))
 
-    await store.write(add_member, caller=ALICE, now=NOW)
+    await write(store, add_member, caller=ALICE, now=NOW)
     assert seen == ["North", "South"]
 
 
@@ -162,13 +162,13 @@ async def test_what_was_deleted_meanwhile_is_not_brought_back(store: TenantStore
         found = await unit.adapter(adapter.rt_id)
         seen.append(found)
         if found:
-            await store.write(delete, caller=ALICE, now=NOW)
+            await write(store, delete, caller=ALICE, now=NOW)
             unit.save(found.edit(LATER, {"name": "other"}, None))
 
     async def delete(unit: Unit) -> None:
         unit.delete(await read(unit, adapter))
 
-    await store.write(edit, caller=ALICE, now=LATER)
+    await write(store, edit, caller=ALICE, now=LATER)
     assert seen == [adapter, None]
     assert await store.adapter(adapter.rt_id) is None
     assert (await history(store, adapter))[0] == (Aspect.EXISTENCE, "EXISTS", None)
@@ -183,7 +183,7 @@ async def test_a_unit_sees_one_version_of_each_entity(store: TenantStore) -> Non
     assert await read(unit, adapter) is once
     unit.save(once.edited(LATER, description="Described."))
     with pytest.raises(Raced):
-        await store._commit(unit)
+        await store.commit(unit.changes(), unit.transitions())
     assert (await store.adapters([adapter.rt_id]))[adapter.rt_id].name == "second"
 
 
@@ -194,7 +194,7 @@ async def test_what_is_as_it_was_is_not_written(store: TenantStore) -> None:
     async def act(unit: Unit) -> Adapter:
         return unit.save(await read(unit, adapter))
 
-    assert await store.write(act, caller=ALICE, now=LATER) == adapter
+    assert await write(store, act, caller=ALICE, now=LATER) == adapter
     assert (await store.adapters([adapter.rt_id]))[adapter.rt_id].revision == 1
 
 
@@ -205,7 +205,7 @@ async def test_every_one_of_a_crowd_of_writers_gets_its_turn(store: TenantStore)
     async def edit(unit: Unit) -> None:
         unit.save((await read(unit, adapter)).edited(NOW))
 
-    await asyncio.gather(*(store.write(edit, caller=ALICE, now=NOW) for _ in range(100)))
+    await asyncio.gather(*(write(store, edit, caller=ALICE, now=NOW) for _ in range(100)))
     assert (await store.adapters([adapter.rt_id]))[adapter.rt_id].rt_version == 101
 
 
@@ -215,5 +215,5 @@ async def test_what_an_action_raises_leaves_nothing(store: TenantStore) -> None:
         raise RuntimeError("in the middle")
 
     with pytest.raises(RuntimeError, match="in the middle"):
-        await store.write(act, caller=ALICE, now=NOW)
+        await write(store, act, caller=ALICE, now=NOW)
     assert (await store.pool_page(PageRequest(), counted=True)).total == 0
