@@ -14,19 +14,22 @@ DEV     := $(VENV)/installed-dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test schema lint format lock clean
+.PHONY: help run test test-cluster schema lint format lock clean
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  ARGS is handed on: make test ARGS='-k lease'.  PYTHON chooses the interpreter: make run PYTHON=python3.12"
 
-run: $(RUNTIME) ## Start the demo: server, embedded MongoDB, simulated cluster (Ctrl-C ends it)
+run: $(RUNTIME) ## Start the demo: the server with a real MongoDB and a tenant to look at (Ctrl-C ends it)
 	@exec $(BIN)/octomesh demo $(ARGS)
 
 # At most four workers: each one starts a MongoDB of its own.
 test: $(DEV) ## Run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 $(ARGS)
+
+test-cluster: $(DEV) ## Run the tests that need a real Kubernetes API server, which is built once if there is none
+	@KUBEBUILDER_ASSETS="$$(scripts/kubernetes-control-plane | tail -n 1)" $(BIN)/python -m pytest tests/cluster $(ARGS)
 
 schema: $(RUNTIME) ## Write schema.graphql anew from the code
 	@$(BIN)/python -m octomesh_graphql.api.printing
