@@ -28,8 +28,10 @@ run: $(RUNTIME) ## Start the demo: the server with a real MongoDB and a tenant t
 test: $(DEV) ## Run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 $(ARGS)
 
-test-cluster: $(DEV) ## Run the tests that need a real Kubernetes API server, which is built once if there is none
-	@KUBEBUILDER_ASSETS="$$(scripts/kubernetes-control-plane | tail -n 1)" $(BIN)/python -m pytest tests/cluster $(ARGS)
+# At most two workers: each one starts a Kubernetes of its own, 450 MB.
+test-cluster: $(DEV) ## Run the tests against a real Kubernetes API server, which is built once if there is none
+	@assets=$$(scripts/kubernetes-control-plane) && KUBEBUILDER_ASSETS="$$assets" \
+		$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 2 tests/cluster $(ARGS)
 
 schema: $(RUNTIME) ## Write schema.graphql anew from the code
 	@$(BIN)/python -m octomesh_graphql.api.printing

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -449,13 +450,21 @@ async def main():
 asyncio.run(main())
 """
     root = Path(__file__).parents[2]
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=root) as parent:
+    with (
+        TemporaryDirectory() as left_behind,  # of a killed one, files do stay
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=root,
+            env=os.environ | {"TMPDIR": left_behind},
+        ) as parent,
+    ):
         assert parent.stdout
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         parent.kill()
-
-    assert len(pids) == 3
-    assert not still_running(pids)
+        assert len(pids) == 3
+        assert not still_running(pids)
 
 
 def still_running(pids: list[int]) -> list[int]:
