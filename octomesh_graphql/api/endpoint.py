@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
@@ -36,8 +37,21 @@ INIT_SECONDS: Final = 10
 """How long a WebSocket may stay silent before `connection_init`."""
 
 
+class Socket(BaseGraphQLTransportWSHandler[Context, None]):
+    """The server's end of a WebSocket; a message of the wrong form closes it with 4400, as the protocol wants."""
+
+    async def handle_message(self, message: Any) -> None:
+        """Take one message."""
+        if message.get("type") == "subscribe" and not _is_request(message.get("payload")):
+            await self.handle_invalid_message("The payload is not a GraphQL request")
+            return
+        await super().handle_message(message)
+
+
 class TenantEndpoint(GraphQL[Context, None]):
     """GraphQL for `/tenants/{tenant_id}/graphql`; a request's context holds the data of that tenant and no other."""
+
+    graphql_transport_ws_handler_class = Socket
 
     def __init__(self, schema: TenantSchema, registry: Registry, feed: Feed) -> None:
         super().__init__(
@@ -124,6 +138,16 @@ def unavailable() -> Response:
     """The database does not answer; clients may come back in a moment."""
     message = "The database does not answer. Try again in a moment."
     return refusal(503, FailureCode.UNAVAILABLE, message, {"retry-after": "2"})
+
+
+def _is_request(payload: Any) -> bool:
+    """Whether a message asks in the form of the protocol."""
+    return (
+        isinstance(payload, dict)
+        and isinstance(payload.get("query"), str)
+        and isinstance(payload.get("variables"), dict | None)
+        and isinstance(payload.get("operationName"), str | None)
+    )
 
 
 def _no_constant(name: str) -> Any:

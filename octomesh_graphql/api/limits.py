@@ -88,10 +88,7 @@ class BoundedDocuments(SchemaExtension):
     def on_parse(self) -> Iterator[None]:
         context = self.execution_context
         if context.query:
-            try:
-                context.graphql_document = _kept(_parsed, context.query)(context.query)
-            except GraphQLSyntaxError as error:
-                raise failure(FailureCode.GRAPHQL_PARSE_FAILED, error.message[:300]) from error
+            context.graphql_document = parsed(context.query)
         yield
 
     def on_validate(self) -> Iterator[None]:
@@ -102,11 +99,34 @@ class BoundedDocuments(SchemaExtension):
             excess = refusal(schema, document, context.variables or {})
             rules = context.validation_rules
             validated = _kept(_validated, context.query)
+            refused = excess or _ambiguity(document, context._provided_operation_name)
             try:
-                context.pre_execution_errors = [excess] if excess else validated(schema, document, rules)
-            except ValueError as error:  # Python reads no number of more than 4,300 digits
-                raise failure(FailureCode.BAD_USER_INPUT, "A number in the document has too many digits.") from error
+                context.pre_execution_errors = [refused] if refused else validated(schema, document, rules)
+            except ValueError:  # Python reads no number of more than 4,300 digits
+                digits = failure(FailureCode.BAD_USER_INPUT, "A number in the document has too many digits.")
+                context.pre_execution_errors = [digits]
         yield
+
+
+def parsed(source: str) -> DocumentNode:
+    """The document, parsed within bounds. Raises GraphQLError with a code when it is none."""
+    try:
+        document: DocumentNode = _kept(_parsed, source)(source)
+    except GraphQLSyntaxError as error:
+        raise failure(FailureCode.GRAPHQL_PARSE_FAILED, error.message[:300]) from error
+    except (TypeError, ValueError) as error:
+        raise failure(FailureCode.GRAPHQL_PARSE_FAILED, "The document is no text that can be read.") from error
+    return document
+
+
+def _ambiguity(document: DocumentNode, named: str | None) -> GraphQLError | None:
+    """Why it is not clear which operation is meant, if it is not."""
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    if named or len(operations) < 2:
+        return None
+    return failure(
+        FailureCode.BAD_REQUEST, f"The document has {len(operations)} operations; say by 'operationName' which to run."
+    )
 
 
 @lru_cache(maxsize=DOCUMENTS_KEPT)

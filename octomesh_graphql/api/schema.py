@@ -23,7 +23,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from octomesh_graphql.api.errors import CodedErrors, FailureCode, failure
-from octomesh_graphql.api.limits import BoundedDocuments
+from octomesh_graphql.api.limits import BoundedDocuments, parsed
 from octomesh_graphql.api.mutations import Mutation
 from octomesh_graphql.api.problems import CONCRETE
 from octomesh_graphql.api.queries import Query
@@ -67,7 +67,10 @@ class TenantSchema(strawberry.Schema):
     async def stream(self, *args: Any, **options: Any) -> StreamResult:
         """Run an operation of a WebSocket, in the tenant as it is now: it may have gone since the socket was opened."""
         try:
+            parsed(args[0])
             context = await options["context_value"].renewed()
+        except GraphQLError as error:
+            return _refused(error)
         except Refused as refused:
             return _refused(failure(FailureCode.TENANT_NOT_FOUND, str(refused)))
         except MongoUnavailable:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from octomesh_graphql.actions.arranging import move_adapter
+from octomesh_graphql.actions.arranging import edit_pool, move_adapter
 from octomesh_graphql.actions.deploying import (
     deploy_adapter,
     deploy_pool_adapters,
@@ -181,3 +181,15 @@ async def test_what_is_being_deployed_is_never_outside_a_pool(store: TenantStore
         )
         found = await reread(store, adapter)
         assert found.wanted == (found.pool_rt_id is not None)
+
+
+@both_drivers
+async def test_edits_of_a_pool_wait_for_a_large_wish_and_do_not_starve_it(store: TenantStore) -> None:
+    pool = a_pool()
+    await stored(store, pool, *(an_adapter(name=f"{number}", pool=pool) for number in range(150)))
+    deploying = asyncio.create_task(deploy_pool_adapters(store, ALICE, NOW, rt_id=pool.rt_id))
+    edited = await asyncio.gather(
+        *(edit_pool(store, ALICE, NOW, rt_id=pool.rt_id, given={"description": f"{number}"}) for number in range(70))
+    )
+    assert len((await deploying).adapters) == 150
+    assert sorted(pool.rt_version for pool in edited) == list(range(2, 72))

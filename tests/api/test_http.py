@@ -123,6 +123,7 @@ async def test_a_fault_of_ours_is_masked_and_can_be_found_in_the_log(
     ("document", "code"),
     [
         ("{", "GRAPHQL_PARSE_FAILED"),
+        ("query A { viewer { name } } query B { viewer { name } }", "BAD_REQUEST"),
         ("{ nope }", "GRAPHQL_VALIDATION_FAILED"),
         ("{ pools { nodes } }", "GRAPHQL_VALIDATION_FAILED"),
         ("query($n: Int!) { pools(first: $n) { totalCount } }", "BAD_USER_INPUT"),
@@ -141,6 +142,12 @@ REFUSED_POOL = 'mutation { deletePool(input: { rtId: "%s" }) { errors { ... on S
     "0" * 24,
     "%s",
 )
+
+
+async def test_of_several_operations_the_named_one_runs(api: Api) -> None:
+    document = "query A { viewer { name } } query B { viewer { tenantId } }"
+    answer = (await api.post(document, operationName="B")).json()
+    assert answer == {"data": {"viewer": {"tenantId": "acme"}}}
 
 
 @pytest.mark.parametrize(

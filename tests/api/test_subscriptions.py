@@ -191,6 +191,36 @@ async def test_queries_and_mutations_run_over_the_socket_too(api: Api) -> None:
         assert await socket.next() == {"totalCount": 1}
 
 
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ("{", "GRAPHQL_PARSE_FAILED"),
+        ("\ud800", "GRAPHQL_PARSE_FAILED"),
+        ("{ nope }", "GRAPHQL_VALIDATION_FAILED"),
+        ("query($n: Int = %s) { pools(first: $n) { totalCount } }" % ("9" * 5_000), "BAD_USER_INPUT"),
+        ("query A { viewer { name } } query B { viewer { name } }", "BAD_REQUEST"),
+    ],
+)
+async def test_what_can_not_be_run_is_told_over_the_socket_too(api: Api, document: str, code: str) -> None:
+    async with api.socket() as socket:
+        operation = await socket.subscribe(document)
+        message = await socket.receive()
+        assert (message["id"], message["type"]) == (operation, "error")
+        assert {error["extensions"]["code"] for error in message["payload"]} == {code}
+        await socket.subscribe("{ viewer { tenantId } }")
+        assert await socket.next() == {"tenantId": "acme"}
+
+
+@pytest.mark.parametrize("payload", [[], None, {}, {"query": 1}, {"query": "{ viewer { name } }", "operationName": 5}])
+async def test_a_message_of_the_wrong_form_closes_the_socket(api: Api, payload: Any) -> None:
+    async with api.socket() as socket:
+        await socket.send({"id": "1", "type": "subscribe", "payload": payload})
+        with pytest.raises(websockets.ConnectionClosedError) as closed:
+            await socket.receive()
+        assert closed.value.rcvd
+        assert closed.value.rcvd.code == 4400
+
+
 async def test_a_socket_for_an_unknown_tenant_is_refused_in_its_handshake(api: Api) -> None:
     with pytest.raises(websockets.InvalidStatus) as refused:
         async with Api(api.base, "nobody", api.http).socket():
