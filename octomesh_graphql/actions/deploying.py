@@ -40,9 +40,7 @@ async def deploy_pool_adapters(
     store: TenantStore, caller: Caller, now: datetime, *, rt_id: str, expected_version: int | None = None
 ) -> PoolWish:
     """Wish all adapters of a pool deployed. Raises `Refused` for a pool that is being deleted."""
-    return await _wish_all(
-        store, caller, now, rt_id, expected_version, lambda a, pool: a.deploy(now, pool.changeable())
-    )
+    return await _wish_all(store, caller, now, rt_id, expected_version, lambda a, pool: a.deploy(now, pool))
 
 
 async def undeploy_pool_adapters(

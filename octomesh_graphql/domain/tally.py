@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from octomesh_graphql.domain.states import CommunicationState, ConfigurationState, DeploymentState
+
+DEPLOYMENT_RANKS: Final = (DeploymentState.ERROR, DeploymentState.PENDING, DeploymentState.DEPLOYED)
+"""The first of these that any adapter has is that of its pool; UNDEPLOYED if none is."""
+
+CONFIGURATION_RANKS: Final = (ConfigurationState.ERROR, ConfigurationState.PENDING, ConfigurationState.CONFIGURED)
+"""The first of these that any adapter has is that of its pool; UNCONFIGURED if none is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +49,13 @@ class Tally:
     def deployment_state(self) -> DeploymentState:
         """ERROR if any is in error, else PENDING if any is pending, else DEPLOYED if any is, else UNDEPLOYED."""
         found = {group.deployment for group in self.groups}
-        ranked = (DeploymentState.ERROR, DeploymentState.PENDING, DeploymentState.DEPLOYED)
-        return next((state for state in ranked if state in found), DeploymentState.UNDEPLOYED)
+        return next((state for state in DEPLOYMENT_RANKS if state in found), DeploymentState.UNDEPLOYED)
 
     @property
     def configuration_state(self) -> ConfigurationState:
         """ERROR if any is in error, else PENDING if any is pending, else CONFIGURED if any is, else UNCONFIGURED."""
         found = {group.configuration for group in self.groups}
-        ranked = (ConfigurationState.ERROR, ConfigurationState.PENDING, ConfigurationState.CONFIGURED)
-        return next((state for state in ranked if state in found), ConfigurationState.UNCONFIGURED)
+        return next((state for state in CONFIGURATION_RANKS if state in found), ConfigurationState.UNCONFIGURED)
 
 
 def tally_of(groups: Iterable[Group]) -> Tally:

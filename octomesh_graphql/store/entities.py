@@ -12,7 +12,7 @@ from octomesh_graphql.domain.entity import CommunicationEntity
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.domain.states import CommunicationState, ConfigurationState, DeploymentState
-from octomesh_graphql.domain.tally import Group, Tally, tally_of
+from octomesh_graphql.domain.tally import CONFIGURATION_RANKS, DEPLOYMENT_RANKS, Group, Tally, tally_of
 from octomesh_graphql.domain.tenant import Tenant, no_tenant
 from octomesh_graphql.domain.text import name_key, storable
 from octomesh_graphql.domain.transition import Transition
@@ -320,14 +320,8 @@ _DERIVING: Final[list[Document]] = [
     *_TALLYING,
     {
         "$addFields": {
-            "deploymentState": _ranking(
-                "$tally._id.deployment",
-                (DeploymentState.ERROR, DeploymentState.PENDING, DeploymentState.DEPLOYED),
-            ),
-            "configurationState": _ranking(
-                "$tally._id.configuration",
-                (ConfigurationState.ERROR, ConfigurationState.PENDING, ConfigurationState.CONFIGURED),
-            ),
+            "deploymentState": _ranking("$tally._id.deployment", DEPLOYMENT_RANKS),
+            "configurationState": _ranking("$tally._id.configuration", CONFIGURATION_RANKS),
         }
     },
 ]
