@@ -46,7 +46,6 @@ def an_operator(**given: Any) -> ServingOperator:
             "namespace": "octo",
             "version": "1.0.0",
             "since": NOW,
-            "last_seen": NOW,
             **given,
         }
     )
@@ -65,6 +64,7 @@ def a_served_pool(*, name: str = "North", **given: Any) -> Pool:
         "communication_state": CommunicationState.ONLINE,
         "communication_state_timestamp": NOW,
         "operator": an_operator(),
+        "session": "plant-1#1",
     }
     return a_pool(name=name, **{**online, **given})
 

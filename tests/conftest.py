@@ -15,6 +15,7 @@ from octomesh_graphql.store.embedded import embedded_mongod
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.mongo import Driver, Mongo
+from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.tenants import Registry
 from tests.builders import NOW
 
@@ -68,6 +69,14 @@ async def store(registry: Registry) -> TenantStore:
     """The data of a fresh tenant `acme`."""
     await registry.create("acme", "Acme Works", NOW)
     return await registry.open("acme")
+
+
+@pytest.fixture
+async def sessions(registry: Registry) -> Sessions:
+    """The sessions of the agents of the registry."""
+    sessions = Sessions(registry)
+    await sessions.prepare()
+    return sessions
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from octomesh_graphql.actions.seeding import seed_demo
 from octomesh_graphql.cli.commands import app
 from octomesh_graphql.settings import Settings
 from octomesh_graphql.store.feed import Feed
+from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.tenants import Registry
 from tests.api.conftest import Api, serving
 
@@ -41,12 +42,12 @@ COMMANDS = [
 
 
 @pytest.fixture
-async def demo(registry: Registry, feed: Feed) -> AsyncIterator[Api]:
+async def demo(registry: Registry, sessions: Sessions, feed: Feed) -> AsyncIterator[Api]:
     """The demo, served."""
     import httpx2 as httpx
 
     await seed_demo(registry, now())
-    async with serving(registry, feed) as base, httpx.AsyncClient(base_url=f"http://{base}") as http:
+    async with serving(sessions, feed) as base, httpx.AsyncClient(base_url=f"http://{base}") as http:
         yield Api(base, "demo", http)
 
 

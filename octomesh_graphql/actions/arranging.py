@@ -238,10 +238,18 @@ def _each(
     return problems
 
 
+async def finish_deletion(unit: Unit, now: datetime, pool: Pool) -> None:
+    """Delete a pool that waited for its adapters, if none of them is deployed any more."""
+    saved = {adapter.rt_id: adapter for adapter in unit.saved_adapters}
+    adapters = [saved.get(adapter.rt_id, adapter) for adapter in await unit.adapters_of(pool)]
+    if all(adapter.at_rest for adapter in adapters):
+        await _remove(unit, now, pool, adapters)
+
+
 async def _remove(unit: Unit, now: datetime, pool: Pool, adapters: Sequence[Adapter]) -> PoolDeletion:
     """Delete the pool and cut its adapters loose."""
     reason = f"The {pool} was deleted; whatever of this adapter ran in its cluster was left there."
-    left_behind = [adapter for adapter in adapters if not adapter.at_rest and pool.ever_registered]
+    left_behind = [adapter for adapter in adapters if not adapter.at_rest and adapter.may_run(pool)]
     for adapter in adapters:
         unit.save(adapter.orphaned(now, reason))
     unit.delete(pool)

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
+from strawberry.schema import BaseSchema
 
 from octomesh_graphql.api import pages
-from octomesh_graphql.api.endpoint import TenantEndpoint, refusal
+from octomesh_graphql.api.endpoint import AgentsEndpoint, TenantEndpoint, refusal
 from octomesh_graphql.api.errors import FailureCode
 from octomesh_graphql.api.health import Health
 from octomesh_graphql.api.metrics import Metrics
 from octomesh_graphql.api.requests import Requests
-from octomesh_graphql.api.schema import build_schema
+from octomesh_graphql.api.schema import build_agents_schema, build_schema
 from octomesh_graphql.store.feed import Feed
-from octomesh_graphql.store.tenants import Registry
+from octomesh_graphql.store.sessions import Sessions
 
 TENANT_PATH = "/tenants/{tenant_id}/graphql"
+AGENTS_PATH = "/agents/graphql"
 
 
-def create_app(registry: Registry, feed: Feed) -> Starlette:
-    """The server for all tenants of a registry; the feed must be running."""
-    schema = build_schema()
-    endpoint = TenantEndpoint(schema, registry, feed)
+def create_app(sessions: Sessions, feed: Feed) -> Starlette:
+    """The server for all tenants and agents of a deployment; the feed must be running."""
+    tenants = TenantEndpoint(build_schema(), sessions, feed)
+    agents = AgentsEndpoint(build_agents_schema(), sessions, feed)
     metrics = Metrics(feed)
-    health = Health(registry, feed, metrics)
-    sdl = schema.as_str()
-
-    async def printed(_: Request) -> Response:
-        return PlainTextResponse(sdl, media_type="application/graphql; charset=utf-8")
+    health = Health(sessions.registry, feed, metrics)
 
     async def failed(_: Request, __: Exception) -> Response:
         return refusal(500, FailureCode.INTERNAL, "Something went wrong on the server.")
@@ -38,9 +38,12 @@ def create_app(registry: Registry, feed: Feed) -> Starlette:
     return Starlette(
         routes=[
             Route("/", pages.start),
-            Route(TENANT_PATH, endpoint),
-            WebSocketRoute(TENANT_PATH, endpoint),
-            Route("/schema.graphql", printed),
+            Route(TENANT_PATH, tenants),
+            WebSocketRoute(TENANT_PATH, tenants),
+            Route(AGENTS_PATH, agents),
+            WebSocketRoute(AGENTS_PATH, agents),
+            Route("/schema.graphql", _printed(tenants.schema)),
+            Route("/agents.graphql", _printed(agents.schema)),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
             Route("/metrics", health.metrics),
@@ -49,3 +52,13 @@ def create_app(registry: Registry, feed: Feed) -> Starlette:
         middleware=[Middleware(Requests, metrics)],
         exception_handlers={Exception: failed},
     )
+
+
+def _printed(schema: BaseSchema) -> Callable[[Request], Awaitable[Response]]:
+    """What answers with the printed form of a schema."""
+    sdl = schema.as_str()
+
+    async def printed(_: Request) -> Response:
+        return PlainTextResponse(sdl, media_type="application/graphql; charset=utf-8")
+
+    return printed

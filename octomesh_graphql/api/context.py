@@ -15,6 +15,7 @@ from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.problem import Refused
+from octomesh_graphql.domain.session import RegisteredOperator
 from octomesh_graphql.domain.tenant import no_tenant
 from octomesh_graphql.domain.transition import Transition
 from octomesh_graphql.store.entities import TenantStore
@@ -22,7 +23,7 @@ from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.mongo import MongoCommandFailed, MongoUnavailable
 from octomesh_graphql.store.paging import InvalidPage, Page, PageRequest, Sort
 from octomesh_graphql.store.selecting import AdapterFilter
-from octomesh_graphql.store.tenants import Registry
+from octomesh_graphql.store.sessions import Sessions
 
 W = TypeVar("W")
 R = TypeVar("R")
@@ -49,7 +50,7 @@ class HistoryWish:
 class Context:
     """What one operation finds. That of a WebSocket is renewed for each of its operations."""
 
-    registry: Registry
+    sessions: Sessions
     store: TenantStore
     feed: Feed
     caller: Caller
@@ -59,7 +60,7 @@ class Context:
     async def renewed(self) -> Context:
         """For another operation. Raises `Refused` when the tenant is gone, though another may have its id by now."""
         tenant = self.store.tenant
-        present = await self.registry.open(tenant.id)
+        present = await self.sessions.registry.open(tenant.id)
         if present.tenant.created != tenant.created:
             raise Refused(no_tenant(tenant.id))
         return replace(self, store=present)
@@ -71,6 +72,16 @@ class Context:
         async def load(rt_ids: list[str]) -> Sequence[Pool | None]:
             found = await self.store.pools(set(rt_ids))
             return [found.get(rt_id) for rt_id in rt_ids]
+
+        return DataLoader(load, cache=False)
+
+    @cached_property
+    def operators(self) -> DataLoader[str, RegisteredOperator | None]:
+        """Operators by id."""
+
+        async def load(ids: list[str]) -> Sequence[RegisteredOperator | None]:
+            found = await self.sessions.operators(list(set(ids)))
+            return [found.get(id) for id in ids]
 
         return DataLoader(load, cache=False)
 

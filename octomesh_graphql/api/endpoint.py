@@ -1,11 +1,11 @@
-"""The endpoint of a tenant: GraphQL over HTTP and over WebSocket (`graphql-transport-ws`), explorer for browsers."""
+"""The endpoints of tenants and of agents: GraphQL over HTTP and over WebSocket (`graphql-transport-ws`)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cross_web import HTTPException
 from starlette.requests import HTTPConnection, Request
@@ -19,16 +19,19 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
+from octomesh_graphql.api.agents import AgentContext
 from octomesh_graphql.api.context import Context
 from octomesh_graphql.api.errors import FailureCode
 from octomesh_graphql.api.pages import explorer
 from octomesh_graphql.api.requests import BodyTooLarge, request_id
-from octomesh_graphql.api.schema import TenantSchema
+from octomesh_graphql.api.schema import ServedSchema
 from octomesh_graphql.domain.caller import ANONYMOUS
 from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.mongo import MongoUnavailable
-from octomesh_graphql.store.tenants import Registry
+from octomesh_graphql.store.sessions import Sessions
+
+C = TypeVar("C", Context, AgentContext)
 
 SUBSCRIPTIONS_PER_SOCKET: Final = 50
 """Operations under way at once on one WebSocket; a page of the Admin Panel needs three."""
@@ -37,7 +40,7 @@ INIT_SECONDS: Final = 10
 """How long a WebSocket may stay silent before `connection_init`."""
 
 
-class Socket(BaseGraphQLTransportWSHandler[Context, None]):
+class Socket(BaseGraphQLTransportWSHandler[Any, None]):
     """The server's end of a WebSocket; a message of the wrong form closes it with 4400, as the protocol wants."""
 
     async def handle_message(self, message: Any) -> None:
@@ -48,19 +51,20 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         await super().handle_message(message)
 
 
-class TenantEndpoint(GraphQL[Context, None]):
-    """GraphQL for `/tenants/{tenant_id}/graphql`; a request's context holds the data of that tenant and no other."""
+class Endpoint(GraphQL[C, None]):
+    """GraphQL on one path: its manners, whoever asks. What a request finds is up to `get_context`."""
 
     graphql_transport_ws_handler_class = Socket
 
-    def __init__(self, schema: TenantSchema, registry: Registry, feed: Feed) -> None:
+    def __init__(self, schema: ServedSchema, sessions: Sessions, feed: Feed, **options: Any) -> None:
         super().__init__(
             schema,
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
             connection_init_wait_timeout=timedelta(seconds=INIT_SECONDS),
             max_subscriptions_per_connection=SUBSCRIPTIONS_PER_SOCKET,
+            **options,
         )
-        self._registry = registry
+        self._sessions = sessions
         self._feed = feed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,24 +91,13 @@ class TenantEndpoint(GraphQL[Context, None]):
     async def _watched(self, websocket: WebSocket) -> None:
         """Serve a WebSocket; one for an unknown tenant is refused during its handshake."""
         try:
-            await self._registry.open(websocket.path_params["tenant_id"])
+            await self.get_context(websocket, websocket)
         except Refused as error:
             await websocket.send_denial_response(refusal(404, FailureCode.TENANT_NOT_FOUND, str(error)))
         except MongoUnavailable:
             await websocket.send_denial_response(unavailable())
         else:
             await self.run(websocket)
-
-    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
-        """What resolvers find. Raises `Refused` for an unknown tenant."""
-        connection: HTTPConnection = request
-        store = await self._registry.open(connection.path_params["tenant_id"])
-        return Context(self._registry, store, self._feed, ANONYMOUS, request_id(connection))
-
-    async def render_graphql_ide(self, request: Request) -> Response:
-        """The page on which a person explores the API."""
-        await self._registry.open(request.path_params["tenant_id"])
-        return explorer()
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
         """The answer; without `data` if the operation was never run."""
@@ -126,6 +119,32 @@ class TenantEndpoint(GraphQL[Context, None]):
     def encode_json(self, data: object) -> str:
         """JSON without blanks."""
         return json.dumps(data, separators=(",", ":"))
+
+
+class TenantEndpoint(Endpoint[Context]):
+    """GraphQL for `/tenants/{tenant_id}/graphql`; a request's context holds the data of that tenant and no other."""
+
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
+        """What resolvers find. Raises `Refused` for an unknown tenant."""
+        connection: HTTPConnection = request
+        store = await self._sessions.registry.open(connection.path_params["tenant_id"])
+        return Context(self._sessions, store, self._feed, ANONYMOUS, request_id(connection))
+
+    async def render_graphql_ide(self, request: Request) -> Response:
+        """The page on which a person explores the API."""
+        await self._sessions.registry.open(request.path_params["tenant_id"])
+        return explorer()
+
+
+class AgentsEndpoint(Endpoint[AgentContext]):
+    """GraphQL for `/agents/graphql`. It is for programs: a browser finds no page there."""
+
+    def __init__(self, schema: ServedSchema, sessions: Sessions, feed: Feed) -> None:
+        super().__init__(schema, sessions, feed, graphql_ide=None)
+
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> AgentContext:
+        """What resolvers find."""
+        return AgentContext(self._sessions, self._feed, request_id(request))
 
 
 def refusal(status: int, code: FailureCode, message: str, headers: Mapping[str, str] | None = None) -> Response:

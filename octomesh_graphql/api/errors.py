@@ -13,6 +13,7 @@ from strawberry.types import ExecutionResult
 
 from octomesh_graphql.actions.watching import InvalidCursor
 from octomesh_graphql.domain.problem import Refused
+from octomesh_graphql.domain.session import AgentRefused
 from octomesh_graphql.domain.states import DescribedEnum
 from octomesh_graphql.store.mongo import MongoUnavailable
 from octomesh_graphql.store.paging import InvalidPage
@@ -32,6 +33,10 @@ class FailureCode(DescribedEnum):
     TENANT_NOT_FOUND = "TENANT_NOT_FOUND", "There is no such tenant, or not for who asks."
     RATE_LIMITED = "RATE_LIMITED", "Too much at once; try again later."
     QUERY_TOO_COMPLEX = "QUERY_TOO_COMPLEX", "The document asks for too much; ask in smaller parts."
+    STALE_SESSION = "STALE_SESSION", "The agent's session has ended, or is none; it has to register anew."
+    POOL_SERVED_BY_ANOTHER = "POOL_SERVED_BY_ANOTHER", "Another live operator serves the pool."
+    POOL_NOT_CLAIMED = "POOL_NOT_CLAIMED", "The operator has not claimed the pool in this session."
+    NOT_FOUND = "NOT_FOUND", "What an agent speaks of is not there, or is gone."
     UNAVAILABLE = "UNAVAILABLE", "The database does not answer; try again in a moment."
     INTERNAL = "INTERNAL", "A fault of the server; the `requestId` leads to it in the log."
 
@@ -92,6 +97,8 @@ def _resolved(error: GraphQLError, cause: Exception, request_id: str) -> GraphQL
             return _like(error, str(cause), FailureCode.BAD_USER_INPUT, argument="after")
         case ValueError() if "integer string conversion" in str(cause):
             return _like(error, "A number has too many digits.", FailureCode.BAD_USER_INPUT)
+        case AgentRefused():
+            return _like(error, str(cause), FailureCode[cause.code.name])
         case Refused():
             return _like(error, str(cause), FailureCode.BAD_USER_INPUT)
         case MongoUnavailable():

@@ -109,6 +109,8 @@ class CreateAdapterInput:
     image_name: str = field("Its container image without a version: `registry.example.com/plant/opcua`.")
     image_version: str = field("The version of the image: a tag or a digest.")
     configuration: Json | None = field("What it is told to do: any JSON up to 64 KiB.", None)
+    port: int | None = field("Where it listens, if it does: a Service makes it reachable in its namespace.", None)
+    health_path: str | None = field("The HTTP path on that port that tells whether it is well: `/healthz`.", None)
     pool_rt_id: OctoObjectId | None = field("The pool to put it into.", None)
 
 
@@ -124,6 +126,8 @@ class EditAdapterInput:
     image_name: Maybe[str] = field("Another container image.")
     image_version: Maybe[str] = field("Another version of the image.")
     configuration: Maybe[Json | None] = field("Another configuration, as a whole; null clears it.")
+    port: Maybe[int | None] = field("Another port; null: it listens nowhere.")
+    health_path: Maybe[str | None] = field("Another path that tells whether it is well; null: none does.")
 
 
 @strawberry.input(description="The deletion of an adapter that is not deployed.")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from octomesh_graphql.domain import resource
 from octomesh_graphql.domain.pool import Pool
 
 _MANIFEST: Final = """\
-apiVersion: octo-mesh.meshmakers.io/v1alpha1
-kind: CommunicationPool
+apiVersion: {api_version}
+kind: {kind}
 metadata:
-  name: {tenant_id}-{rt_id}
+  name: {name}
 spec:
   tenantId: {tenant_id}
   poolRtId: "{rt_id}"
@@ -19,4 +20,10 @@ spec:
 
 def install_manifest(tenant_id: str, pool: Pool) -> str:
     """The CommunicationPool resource of a pool, as YAML. Named by ids, so that no display name can break it."""
-    return _MANIFEST.format(tenant_id=tenant_id, rt_id=pool.rt_id)
+    return _MANIFEST.format(
+        api_version=resource.API_VERSION,
+        kind=resource.KIND,
+        name=resource.resource_name(tenant_id, pool.rt_id),
+        tenant_id=tenant_id,
+        rt_id=pool.rt_id,
+    )

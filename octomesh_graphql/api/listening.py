@@ -33,8 +33,9 @@ class AppFailed(Exception):
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, closing: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, leaving: Callable[[], None], closing: Callable[[], None]) -> None:
         super().__init__(config)
+        self._leaving = leaving
         self.listening = asyncio.Event()
         self._closing = closing
 
@@ -48,6 +49,7 @@ class _Server(uvicorn.Server):
         self.listening.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._leaving()
         # Not before the sockets are closed: a subscription that ends first is told `complete`, and its client would
         # not come back; closed with 1012 it does.
         asyncio.get_running_loop().call_later(_GOODBYE_SECONDS, self._closing)
@@ -55,11 +57,13 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def listening(app: Any, sock: socket.socket, *, closing: Callable[[], None]) -> AsyncIterator[asyncio.Task[None]]:
+async def listening(
+    app: Any, sock: socket.socket, *, leaving: Callable[[], None], closing: Callable[[], None]
+) -> AsyncIterator[asyncio.Task[None]]:
     """Serving `app` on a bound socket until the block ends; then requests are finished and WebSockets closed.
 
-    The task that it gives ends only if the server does on its own, with `AppFailed`. `closing` is called when the
-    server stops and has said goodbye to all WebSockets: it ends what still runs for them.
+    The task that it gives ends only if the server does on its own, with `AppFailed`. `leaving` is called when
+    the server begins to stop, `closing` when it has said goodbye to all WebSockets: it ends what still runs for them.
     """
     config = uvicorn.Config(
         app,
@@ -70,7 +74,7 @@ async def listening(app: Any, sock: socket.socket, *, closing: Callable[[], None
         server_header=False,
         **_LIMITS,
     )
-    server = _Server(config, closing)
+    server = _Server(config, leaving, closing)
     serving = asyncio.create_task(_serve(server, sock))
     ready = asyncio.create_task(server.listening.wait())
     try:

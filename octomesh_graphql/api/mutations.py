@@ -32,6 +32,7 @@ from octomesh_graphql.api.inputs import (
 from octomesh_graphql.api.problems import UserError
 from octomesh_graphql.api.scalars import OctoObjectId
 from octomesh_graphql.api.types import Adapter, Pool, described
+from octomesh_graphql.domain.adapter import RUNTIME_FIELDS
 from octomesh_graphql.domain.adapter import Adapter as DomainAdapter
 from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.pool import Pool as DomainPool
@@ -212,7 +213,7 @@ class Mutation:
     async def edit_adapter(
         self, info: Info[Context], input: Annotated[EditAdapterInput, argument(description="The edit.")]
     ) -> Outcome:
-        fields = ("name", "description", "type", "image_name", "image_version", "configuration")
+        fields = (*RUNTIME_FIELDS, "name", "description", "configuration")
         adapter = await arranging.edit_adapter(
             *asked(info), rt_id=input.rt_id, expected_version=input.expected_version, given=given(input, *fields)
         )

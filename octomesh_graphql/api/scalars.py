@@ -11,6 +11,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.scalar import ScalarDefinition
 
 from octomesh_graphql.actions.arranging import DeletionMode
+from octomesh_graphql.domain.adapter import Phase
 from octomesh_graphql.domain.change import ChangeKind
 from octomesh_graphql.domain.entity import RT_ID
 from octomesh_graphql.domain.problem import ErrorCode
@@ -99,6 +100,7 @@ _enum(HealthLevel)
 _enum(ErrorCode)
 _enum(ChangeKind)
 _enum(DeletionMode)
+_enum(Phase)
 _enum(Aspect, name="TransitionAspect")
 _enum(PoolOrderField)
 _enum(AdapterOrderField)

@@ -1,4 +1,4 @@
-"""The tenant's schema, put together."""
+"""The schemas of tenants and of agents, put together."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from octomesh_graphql.api import agents
 from octomesh_graphql.api.errors import CodedErrors, FailureCode, failure
 from octomesh_graphql.api.limits import BoundedDocuments, parsed
 from octomesh_graphql.api.mutations import Mutation
@@ -50,8 +51,8 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         return super().collect_subfields(return_type, field_details_list)
 
 
-class TenantSchema(strawberry.Schema):
-    """Errors are coded and logged by `CodedErrors`; the library would log whole queries."""
+class ServedSchema(strawberry.Schema):
+    """A schema as this server serves it. `CodedErrors` codes and logs errors; the library would log whole queries."""
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
@@ -96,9 +97,21 @@ def _optional_values(schema: GraphQLSchema) -> Iterator[GraphQLArgument | GraphQ
                 yield from field.args.values()
 
 
-def build_schema() -> TenantSchema:
+def build_agents_schema() -> ServedSchema:
+    """The schema of `/agents/graphql`."""
+    return ServedSchema(
+        query=agents.Query,
+        mutation=agents.Mutation,
+        subscription=agents.Subscription,
+        config=CONFIG,
+        execution_context_class=BoundedExecutor,
+        extensions=[CodedErrors, BoundedDocuments],
+    )
+
+
+def build_schema() -> ServedSchema:
     """The schema of `/tenants/{tenantId}/graphql`."""
-    return TenantSchema(
+    return ServedSchema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,

@@ -20,6 +20,7 @@ from octomesh_graphql.api.scalars import DateTime, Json, OctoObjectId
 from octomesh_graphql.domain.adapter import Adapter as DomainAdapter
 from octomesh_graphql.domain.entity import CommunicationEntity as DomainEntity
 from octomesh_graphql.domain.pool import Pool as DomainPool
+from octomesh_graphql.domain.pool import ServingOperator
 from octomesh_graphql.domain.states import (
     AdapterType,
     CommunicationState,
@@ -155,7 +156,12 @@ class Operator:
     namespace: str = described("The namespace in which it deploys the pool's adapters.")
     version: str = described("The version of its program.")
     since: DateTime = described("Since when it serves the pool.")
-    last_seen: DateTime = described("When it last renewed its lease.")
+
+    @strawberry.field(description="When it last renewed its lease.")
+    @staticmethod
+    async def last_seen(root: Parent[ServingOperator], info: Info[Context]) -> DateTime:
+        operator = await info.context.operators.load(root.id)
+        return DateTime(operator.last_seen if operator else root.since)
 
 
 def _counting(text: str, **states: Any) -> Any:
@@ -193,6 +199,8 @@ class Adapter(CommunicationEntity):
     image_name: str = described("The container image, without its version.")
     image_version: str = described("The version of the image: a tag or a digest.")
     configuration: Json | None = described("What it is told to do, as JSON; null when there is none.")
+    port: int | None = described("Where it listens, if it does: a Service makes it reachable in its namespace.")
+    health_path: str | None = described("The HTTP path on that port that tells whether it is well.")
     wanted: bool = described("Whether users wish it deployed.")
     generation: int = described("Counts the wishes of users.")
     observed_generation: int = described("The wish that the last report of an operator was about.")

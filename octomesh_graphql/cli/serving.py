@@ -16,10 +16,12 @@ import structlog
 from octomesh_graphql import __version__, logs
 from octomesh_graphql.actions.clock import now
 from octomesh_graphql.actions.seeding import DEMO, seed_demo
+from octomesh_graphql.actions.sweeping import sweeping
 from octomesh_graphql.cli.database import Database, connected, own_database
 from octomesh_graphql.cli.running import CommandFailed
 from octomesh_graphql.settings import Settings, is_loopback, load_for_server
 from octomesh_graphql.store.feed import Feed
+from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.tenants import Registry
 
 log = structlog.get_logger()
@@ -53,19 +55,22 @@ async def _serve(settings: Settings, prepare: Prepare, announce: Announce) -> No
             log.info("starting", version=__version__, database=database.where)
             async with connected(settings, database) as registry:
                 await prepare(registry)
-                async with Feed(registry).running() as feed:
-                    await _until_it_ends(registry, feed, sock, database, lambda: _ready(url, database, announce))
+                sessions = Sessions(registry)
+                await sessions.prepare()
+                async with Feed(registry).running() as feed, sweeping(sessions):
+                    await _until_it_ends(sessions, feed, sock, database, lambda: _ready(url, database, announce))
 
 
 async def _until_it_ends(
-    registry: Registry, feed: Feed, sock: socket.socket, database: Database, ready: Callable[[], None]
+    sessions: Sessions, feed: Feed, sock: socket.socket, database: Database, ready: Callable[[], None]
 ) -> None:
     """Serve until cancelled. Raises `CommandFailed` when the server or its embedded MongoDB ends on its own."""
     from octomesh_graphql.api.app import create_app
     from octomesh_graphql.api.listening import AppFailed, listening
 
     try:
-        async with listening(create_app(registry, feed), sock, closing=feed.close_all) as serving:
+        app = create_app(sessions, feed)
+        async with listening(app, sock, leaving=feed.leave, closing=feed.close_all) as serving:
             ready()
             dying = asyncio.create_task(_death_of_mongod(database))
             try:

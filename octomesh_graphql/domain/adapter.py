@@ -6,31 +6,32 @@ to the agents and are changed only by the functions below, each of which is one 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import Enum
 from typing import Any, ClassVar, Self
 
 from octomesh_graphql.domain.entity import CommunicationEntity, spec_changes, text_problems
 from octomesh_graphql.domain.health import Health, adapter_health
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.problem import ErrorCode, Problem, Refused
-from octomesh_graphql.domain.states import AdapterType, ConfigurationState, DeploymentState
+from octomesh_graphql.domain.states import AdapterType, ConfigurationState, DeploymentState, DescribedEnum
 from octomesh_graphql.domain.tally import Group
-from octomesh_graphql.domain.text import configuration_problems, image_problems, same_json
+from octomesh_graphql.domain.text import configuration_problems, image_problems, port_problems, same_json
 
 
-class Phase(Enum):
+class Phase(DescribedEnum):
     """What an operator sees of one adapter in its cluster."""
 
-    GONE = "GONE"
-    PROGRESSING = "PROGRESSING"
-    AVAILABLE = "AVAILABLE"
-    FAILED = "FAILED"
+    GONE = "GONE", "Nothing of it exists."
+    PROGRESSING = "PROGRESSING", "The cluster is working on it."
+    AVAILABLE = "AVAILABLE", "It runs as wished."
+    FAILED = "FAILED", "It can't be brought to what is wished; somebody has to do something."
 
 
-RUNTIME_FIELDS = ("type", "image_name", "image_version")
+RUNTIME_FIELDS = ("type", "image_name", "image_version", "port", "health_path")
 """What reaches the cluster, beside the configuration: a change of one makes a new wish when the adapter is wanted."""
 
 
@@ -46,6 +47,10 @@ class Adapter(CommunicationEntity):
     image_version: str
     configuration: Any = None
     """Any JSON value; None when there is none."""
+    port: int | None = None
+    """Where it listens, if it does: what a Service makes reachable in its namespace."""
+    health_path: str | None = None
+    """The HTTP path on `port` that tells whether it is well."""
     pool_rt_id: str | None = None
     """The one pool it is in. There is no second place that says so."""
 
@@ -55,6 +60,8 @@ class Adapter(CommunicationEntity):
     """Counts the wishes."""
     observed_generation: int = 0
     """The wish that the last accepted report was about."""
+    phase: Phase | None = None
+    """What the last accepted report saw of it; None while there was none."""
 
     deployment_state: DeploymentState = DeploymentState.UNDEPLOYED
     configuration_state: ConfigurationState = ConfigurationState.UNCONFIGURED
@@ -83,6 +90,9 @@ class Adapter(CommunicationEntity):
         adapter = self.edited(now, **spec_changes(given))
         Refused.if_any(adapter._problems())
         same = same_json(adapter.configuration, self.configuration)
+        if not same and adapter.configuration_state is not ConfigurationState.UNCONFIGURED:
+            # What the adapter said was about another one.
+            adapter = replace(adapter, configuration_state=ConfigurationState.PENDING)
         runs_differently = not same or any(getattr(adapter, name) != getattr(self, name) for name in RUNTIME_FIELDS)
         if not (self.wanted and runs_differently and pool):
             return adapter
@@ -105,13 +115,17 @@ class Adapter(CommunicationEntity):
         return self._wishing(now, wanted=True, message=pool.waiting_for)
 
     def undeploy(self, now: datetime, pool: Pool | None) -> Self:
-        """Wished to be gone. Where no operator has ever served the pool nothing can exist: gone at once."""
+        """Wished to be gone. Where nothing of it can exist it is gone at once."""
         if not self.wanted and self.deployment_state is not DeploymentState.ERROR:
             return self
-        if pool is None or not pool.ever_registered:
-            message = "Nothing had been deployed: no operator has ever served its pool."
+        if pool is None or not self.may_run(pool):
+            message = "Nothing of it was deployed, and no operator serves its pool."
             return self._wishing(now, wanted=False, message=message)._gone(now, message)
         return self._wishing(now, wanted=False, message=pool.waiting_for)
+
+    def may_run(self, pool: Pool) -> bool:
+        """Whether something of it may be in the cluster of its pool, as far as anybody here can know."""
+        return pool.operator is not None or self.phase not in (None, Phase.GONE)
 
     def _wishing(self, now: datetime, *, wanted: bool, message: str) -> Self:
         return self.touched(
@@ -180,7 +194,7 @@ class Adapter(CommunicationEntity):
         loose = self.touched(now, pool_rt_id=None)
         if self.at_rest:
             return loose
-        return loose._wishing(now, wanted=False, message=reason)._gone(now, reason)
+        return replace(loose._wishing(now, wanted=False, message=reason)._gone(now, reason), phase=None)
 
     # What agents found
 
@@ -188,7 +202,7 @@ class Adapter(CommunicationEntity):
         """With what an operator reported about the wish `generation`; a report about another wish is ignored."""
         if generation != self.generation:
             return self
-        adapter = self if self.observed_generation == generation else self.touched(now, observed_generation=generation)
+        adapter = self._with(now, observed_generation=generation, phase=phase)
         match phase:
             case Phase.FAILED:
                 return adapter._failed(now, message or "The deployment failed; the operator gave no reason.")
@@ -202,6 +216,12 @@ class Adapter(CommunicationEntity):
                 return adapter._pending(now, message or "It still runs; it is being removed.")
             case _:
                 return adapter._pending(now, message or "The cluster is working on it.")
+
+    @property
+    def configuration_version(self) -> str:
+        """Names the present configuration, so that an answer about an older one is recognised."""
+        text = json.dumps(self.configuration, sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def handed_configuration(self, now: datetime) -> Self:
         """Its configuration was given to it; what it thinks of it is not known yet."""
@@ -298,6 +318,7 @@ class Adapter(CommunicationEntity):
     def _problems(self) -> Iterator[Problem]:
         yield from text_problems(self)
         yield from image_problems(self.image_name, self.image_version)
+        yield from port_problems(self.port, self.health_path)
         if self.configuration is not None:
             yield from configuration_problems(self.configuration)
 

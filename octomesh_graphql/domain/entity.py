@@ -57,6 +57,8 @@ class CommunicationEntity(RuntimeEntity):
     """When the communication state last changed; None while it never has."""
     communication_reason: str | None = None
     """Why it last changed, in a sentence."""
+    session: str | None = None
+    """The session in which its agent speaks, or spoke last; see `Session.key`. Not for users."""
     status_message: str | None = None
 
     def __str__(self) -> str:
@@ -78,18 +80,21 @@ class CommunicationEntity(RuntimeEntity):
             )
         )
 
-    def registered(self, now: datetime, reason: str) -> Self:
-        """An agent is there: ONLINE."""
-        return self._communicating(CommunicationState.ONLINE, now, reason)
+    def registered(self, now: datetime, *, session: str, reason: str) -> Self:
+        """An agent is there: ONLINE. From now on only this session speaks for it."""
+        online = self._communicating(CommunicationState.ONLINE, now, reason)
+        return online if online.session == session else online.touched(now, session=session)
 
-    def lost(self, now: datetime, reason: str) -> Self:
-        """The agent vanished: ONLINE becomes OFFLINE; who was not online stays as it was."""
-        if self.communication_state is not CommunicationState.ONLINE:
+    def lost(self, now: datetime, *, session: str, reason: str) -> Self:
+        """The agent of this session vanished: ONLINE becomes OFFLINE. An earlier session does not matter."""
+        if self.session != session or self.communication_state is not CommunicationState.ONLINE:
             return self
         return self._communicating(CommunicationState.OFFLINE, now, reason)
 
-    def released(self, now: datetime, reason: str) -> Self:
-        """The agent signed off for good: UNREGISTERED."""
+    def released(self, now: datetime, *, session: str, reason: str) -> Self:
+        """The agent of this session signed off for good: UNREGISTERED."""
+        if self.session != session:
+            return self
         return self._communicating(CommunicationState.UNREGISTERED, now, reason)
 
     def _communicating(self, state: CommunicationState, now: datetime, reason: str) -> Self:

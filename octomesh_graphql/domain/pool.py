@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Final, Self
 
 from octomesh_graphql.domain.entity import CommunicationEntity, spec_changes, text_problems
 from octomesh_graphql.domain.health import Health, pool_health
 from octomesh_graphql.domain.problem import ErrorCode, InvalidValue, Problem, Refused
+from octomesh_graphql.domain.session import AgentErrorCode, AgentRefused, Session
 from octomesh_graphql.domain.states import CommunicationState, ConfigurationState, DeploymentState
 from octomesh_graphql.domain.tally import Tally
 
@@ -25,7 +26,7 @@ class ServingOperator:
     namespace: str
     version: str
     since: datetime
-    last_seen: datetime
+    """Since when it serves the pool without a break."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +88,42 @@ class Pool(CommunicationEntity):
             now, deleting=True, status_message="Being deleted: waits until its adapters are undeployed."
         )
 
-    @property
-    def ever_registered(self) -> bool:
-        """Whether an operator can have acted for this pool."""
-        return self.communication_state_timestamp is not None
+    # What operators say
+
+    def claimed(self, now: datetime, by: ServingOperator, session: Session) -> Self:
+        """Served by this operator from now on. Raises `AgentRefused` while another one is there."""
+        there = self.operator if self.communication_state is CommunicationState.ONLINE else None
+        if there and there.id != by.id:
+            raise self._served_by(there)
+        since = there.since if there else now
+        reason = f"The operator '{by.id}' of the cluster '{by.cluster}' serves it."
+        claimed = self.registered(now, session=session.key, reason=reason)
+        operator = replace(by, since=since)
+        return claimed if claimed.operator == operator else claimed.touched(now, operator=operator)
+
+    def spoken_for(self, session: Session) -> Self:
+        """Itself; raises `AgentRefused` when this session does not serve it."""
+        online = self.communication_state is CommunicationState.ONLINE
+        if online and self.session == session.key:
+            return self
+        if online and self.operator and self.operator.id != session.agent:
+            raise self._served_by(self.operator)
+        raise AgentRefused(AgentErrorCode.POOL_NOT_CLAIMED, f"The {self} is not claimed in this session. Claim it.")
+
+    def released_by(self, now: datetime, session: Session, reason: str) -> Self:
+        """Served by nobody, if it was this session that served it."""
+        if self.session != session.key:
+            return self
+        return self.released(now, session=session.key, reason=reason).touched(now, operator=None, session=None)
+
+    def _served_by(self, other: ServingOperator) -> AgentRefused:
+        return AgentRefused(
+            AgentErrorCode.POOL_SERVED_BY_ANOTHER,
+            f"The {self} is served by the operator '{other.id}' of the cluster '{other.cluster}', namespace "
+            f"'{other.namespace}', since {other.since:%Y-%m-%d %H:%M} UTC. It can be taken over once that one is gone.",
+        )
+
+    # What it looks like
 
     @property
     def deployment_state(self) -> DeploymentState:

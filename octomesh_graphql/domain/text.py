@@ -28,6 +28,7 @@ _IMAGE_NAME = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?/)?"
     r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
 )
+_HEALTH_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,199}")
 _IMAGE_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64}")
 _BLANKS = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # what comes behind is shown in another direction
@@ -91,6 +92,20 @@ def image_problems(image_name: str, image_version: str) -> Iterator[InvalidValue
             message=f"'{shown(image_version)}' is not the version of a container image. A version looks like "
             "'3.13.2' (a tag) or 'sha256:…' (a digest).",
             path=("imageVersion",),
+        )
+
+
+def port_problems(port: int | None, health_path: str | None) -> Iterator[InvalidValue]:
+    """Why these can't be the port of an adapter and the path of its health, if they can't."""
+    if port is not None and not 1 <= port <= 65_535:
+        yield InvalidValue(message=f"{port} is not a port: it must be from 1 to 65535.", path=("port",))
+    if health_path is None:
+        return
+    if port is None:
+        yield InvalidValue(message="A healthPath needs a port to be asked on.", path=("healthPath",))
+    if not _HEALTH_PATH.fullmatch(health_path):
+        yield InvalidValue(
+            message=f"'{shown(health_path)}' is not the path of a URL: it looks like '/healthz'.", path=("healthPath",)
         )
 
 

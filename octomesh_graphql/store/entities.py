@@ -34,6 +34,9 @@ T = TypeVar("T")
 Write = tuple[CommunicationEntity | None, CommunicationEntity | None]
 """An entity before and after; None where it does not exist."""
 
+Step = Callable[[Any], Awaitable[None]]
+"""A write within a transaction, whose session it is given."""
+
 POOLS: Final = Codec(Pool, {"ckTypeId": Pool.ck_type_id})
 ADAPTERS: Final = Codec(Adapter, {"ckTypeId": Adapter.ck_type_id})
 _TRANSITIONS: Final = Codec(Transition)
@@ -98,6 +101,13 @@ class TenantStore:
     async def adapters_of(self, pool_rt_id: str) -> Sequence[Adapter]:
         """All adapters of a pool, by name."""
         return await self._adapters([{"$match": {"poolRtId": ObjectId(pool_rt_id)}}, {"$sort": {"nameKey": 1}}])
+
+    async def wished_adapters(self, pool_rt_id: str, *, after: str | None, limit: int) -> Sequence[Adapter]:
+        """Adapters of a pool that are wanted or not yet gone, in order of ids, those behind `after`."""
+        behind: Document = {"_id": {"$gt": ObjectId(after)}} if after else {}
+        going = [{"wanted": True}, {"deploymentState": {"$ne": DeploymentState.UNDEPLOYED.value}}]
+        matching = {"poolRtId": ObjectId(pool_rt_id), "$or": going, **behind}
+        return await self._adapters([{"$match": matching}, {"$sort": {"_id": 1}}, {"$limit": limit}])
 
     # Pages
 
@@ -190,12 +200,14 @@ class TenantStore:
 
     # Writing
 
-    async def commit(self, writes: Iterable[Write], history: Iterable[Transition]) -> None:
-        """Make each `before` into its `after`, and keep the history of it: all of it or nothing.
+    async def commit(
+        self, writes: Iterable[Write], history: Iterable[Transition], *, also: Sequence[Step] = ()
+    ) -> None:
+        """Make each `before` into its `after`, keep the history, and do what else is asked: all of it or nothing.
 
         Raises `Raced` when one is no longer as it was before, `Duplicate` when a name is taken.
         """
-        steps = [self._write_of(before, after) for before, after in writes]
+        steps = [*(self._write_of(before, after) for before, after in writes), *also]
         lines = [_TRANSITIONS.encode(transition) for transition in history]
         database = self._database
 
@@ -210,9 +222,7 @@ class TenantStore:
         else:
             await commit(None)
 
-    def _write_of(
-        self, before: CommunicationEntity | None, after: CommunicationEntity | None
-    ) -> Callable[[Any], Awaitable[None]]:
+    def _write_of(self, before: CommunicationEntity | None, after: CommunicationEntity | None) -> Step:
         """What makes `before` into `after` in the database; it raises `Raced` when `before` is no longer there."""
         known = after or before
         assert known is not None

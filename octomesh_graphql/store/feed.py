@@ -22,6 +22,7 @@ from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.entity import CommunicationEntity
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.store.entities import ADAPTERS, POOLS
+from octomesh_graphql.store.hints import Switchboard
 from octomesh_graphql.store.mongo import (
     ChangeHistoryLost,
     ChangeStream,
@@ -188,6 +189,9 @@ class Feed:
     def __init__(self, registry: Registry, *, wait_ms: int = WAIT_MS) -> None:
         self._registry = registry
         self._wait_ms = wait_ms
+        self.agents = Switchboard(registry)
+        self.leaving = False
+        """Whether the server is on its way out."""
         self._inboxes: dict[str, set[Inbox]] = {}
         self._readers = asyncio.Semaphore(HISTORY_READERS)
         self._backlog: asyncio.Queue[Event] = asyncio.Queue(_BACKLOG)
@@ -236,8 +240,13 @@ class Feed:
             if not remaining:
                 del self._inboxes[tenant_id]
 
+    def leave(self) -> None:
+        """The server is about to stop: connections that break from now on are of its own making."""
+        self.leaving = True
+
     def close_all(self) -> None:
         """Nothing more will come, for anybody."""
+        self.agents.close()
         for tenant_id in list(self._inboxes):
             self._close(tenant_id)
 
@@ -350,6 +359,7 @@ class Feed:
                 events.append(self._backlog.get_nowait())
             # First, so that who subscribes meanwhile reads the history.
             self._published = max(self._published or events[-1].position, events[-1].position)
+            await self.agents.tell(events)
             for tenant_id in {event.tenant_id for event in events if event.tenant_id in self._inboxes}:
                 await self._deliver(tenant_id, [event for event in events if event.tenant_id == tenant_id])
 
@@ -376,6 +386,7 @@ class Feed:
             inbox.close()
 
     def _all_behind(self) -> None:
+        self.agents.everything()
         for inboxes in self._inboxes.values():
             for inbox in inboxes:
                 inbox.fall_behind()

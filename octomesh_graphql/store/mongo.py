@@ -195,6 +195,19 @@ class Mongo:
             )
             return bool(result.matched_count or result.upserted_id is not None)
 
+    async def modify(
+        self, database: str, collection: str, query: Mapping[str, Any], pipeline: Pipeline, *, upsert: bool = False
+    ) -> Document | None:
+        """Change the one document that matches by a pipeline, which can see the document and MongoDB's clock (`$$NOW`).
+
+        Returns it as it is then; None when none matches. Raises `Duplicate` when two upsert it at once.
+        """
+        async with self._operation():
+            found: Document | None = await self._client[database][collection].find_one_and_update(
+                dict(query), list(pipeline), upsert=upsert, return_document=pymongo.ReturnDocument.AFTER
+            )
+            return found
+
     async def delete(
         self, database: str, collection: str, query: Mapping[str, Any], *, session: Session = None
     ) -> bool:

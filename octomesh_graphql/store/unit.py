@@ -14,7 +14,7 @@ from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.entity import CommunicationEntity
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.transition import Transition, transitions
-from octomesh_graphql.store.entities import TenantStore, Write
+from octomesh_graphql.store.entities import Step, TenantStore, Write
 from octomesh_graphql.store.mongo import MongoUnavailable, Raced
 
 E = TypeVar("E", bound=CommunicationEntity)
@@ -35,6 +35,8 @@ class Unit:
         self._who = who
         self._read: dict[str, CommunicationEntity] = {}
         self._saved: dict[str, CommunicationEntity | None] = {}
+        self.also: list[Step] = []
+        """What is to be done in the same transaction, elsewhere in the database. It may be done several times."""
 
     async def pool(self, rt_id: str) -> Pool | None:
         """The pool with this id."""
@@ -65,6 +67,11 @@ class Unit:
     def delete(self, entity: CommunicationEntity) -> None:
         """Remove it."""
         self._saved[entity.rt_id] = None
+
+    @property
+    def saved_adapters(self) -> Sequence[Adapter]:
+        """The adapters as they were saved in this unit."""
+        return [entity for entity in self._saved.values() if isinstance(entity, Adapter)]
 
     def hold(self, entity: E) -> E:
         """Commit only if this one, though unchanged, is still as it was read: the decision depended on it."""
@@ -101,7 +108,7 @@ async def write(store: TenantStore, act: Callable[[Unit], Awaitable[T]], *, call
     async def attempt() -> T:
         unit = Unit(store, who=caller.name, now=now)
         result = await act(unit)
-        await store.commit(unit.changes(), unit.transitions())
+        await store.commit(unit.changes(), unit.transitions(), also=unit.also)
         return result
 
     try:

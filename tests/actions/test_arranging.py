@@ -438,7 +438,7 @@ async def test_a_pool_that_was_never_served_needs_no_waiting(store: TenantStore)
     found = await reread(store, wished)
     assert found.at_rest
     assert found.pool_rt_id is None
-    assert found.status_message == "Nothing had been deployed: no operator has ever served its pool."
+    assert found.status_message == "Nothing of it was deployed, and no operator serves its pool."
 
 
 async def test_a_forced_deletion_names_what_it_leaves_behind(store: TenantStore) -> None:

@@ -107,7 +107,7 @@ async def test_where_no_operator_has_ever_been_undeploying_is_immediate(store: T
     await stored(store, pool, adapter)
     gone = await undeploy_adapter(store, ALICE, LATER, rt_id=adapter.rt_id)
     assert gone.at_rest
-    assert gone.status_message == "Nothing had been deployed: no operator has ever served its pool."
+    assert gone.status_message == "Nothing of it was deployed, and no operator serves its pool."
     assert await reread(store, adapter) == gone
 
 

@@ -80,7 +80,7 @@ async def set_state(store: TenantStore, entity: Pool | Adapter, state: Communica
     async def act(unit: Unit) -> None:
         found: Any = await (unit.pool(entity.rt_id) if isinstance(entity, Pool) else unit.adapter(entity.rt_id))
         event = {ONLINE: found.registered, OFFLINE: found.lost, UNREGISTERED: found.released}[state]
-        unit.save(event(NOW, f"It is {state.name}."))
+        unit.save(event(NOW, session="plant-1#1", reason=f"It is {state.name}."))
 
     await write(store, act, caller=ALICE, now=NOW)
 

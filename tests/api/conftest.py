@@ -19,7 +19,7 @@ from octomesh_graphql.api.app import create_app
 from octomesh_graphql.api.listening import listening
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.feed import Feed
-from octomesh_graphql.store.tenants import Registry
+from octomesh_graphql.store.sessions import Sessions
 
 
 @dataclass
@@ -102,17 +102,17 @@ class Socket:
 
 
 @asynccontextmanager
-async def serving(registry: Registry, feed: Feed) -> AsyncIterator[str]:
+async def serving(sessions: Sessions, feed: Feed) -> AsyncIterator[str]:
     """A running server; gives its host and port."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        async with listening(create_app(registry, feed), sock, closing=lambda: None):
+        async with listening(create_app(sessions, feed), sock, leaving=feed.leave, closing=lambda: None):
             yield f"127.0.0.1:{sock.getsockname()[1]}"
 
 
 @pytest.fixture
-async def base(registry: Registry, feed: Feed) -> AsyncIterator[str]:
+async def base(sessions: Sessions, feed: Feed) -> AsyncIterator[str]:
     """Host and port of a running server."""
-    async with serving(registry, feed) as address:
+    async with serving(sessions, feed) as address:
         yield address
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from graphql import (
     build_schema as parsed_schema,
 )
 
-from octomesh_graphql.api.printing import printed_schema
+from octomesh_graphql.api.printing import printed_agents_schema, printed_schema
 
 ROOT = Path(__file__).parents[2]
 OURS = "OctoObjectId DateTime JSON"
@@ -31,9 +31,10 @@ def schema() -> GraphQLSchema:
     return parsed_schema(printed_schema())
 
 
-def test_the_committed_schema_is_the_printed_one() -> None:
-    committed = (ROOT / "schema.graphql").read_text(encoding="utf-8")
-    assert committed == printed_schema(), "schema.graphql is out of step: run `make schema` and read the difference"
+@pytest.mark.parametrize(("file", "print"), [("schema", printed_schema), ("agents", printed_agents_schema)])
+def test_the_committed_schema_is_the_printed_one(file: str, print: Callable[[], str]) -> None:
+    committed = (ROOT / f"{file}.graphql").read_text(encoding="utf-8")
+    assert committed == print(), f"{file}.graphql is out of step: run `make schema` and read the difference"
 
 
 def test_nothing_that_was_released_is_broken(schema: GraphQLSchema) -> None:
@@ -41,8 +42,9 @@ def test_nothing_that_was_released_is_broken(schema: GraphQLSchema) -> None:
     assert [change.description for change in find_breaking_changes(released, schema)] == []
 
 
-def test_everything_is_described(schema: GraphQLSchema) -> None:
-    assert [name for name, description in _described(schema) if not description] == []
+@pytest.mark.parametrize("print", [printed_schema, printed_agents_schema])
+def test_everything_is_described(print: Callable[[], str]) -> None:
+    assert [name for name, description in _described(parsed_schema(print())) if not description] == []
 
 
 def _described(schema: GraphQLSchema) -> Iterator[tuple[str, str | None]]:

@@ -14,6 +14,7 @@ from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.states import CommunicationState
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.feed import Feed
+from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.tenants import Registry
 from octomesh_graphql.store.unit import write
 from tests.api.conftest import Api, serving
@@ -37,7 +38,8 @@ async def flip(store: TenantStore, pool: Pool, *, online: bool, reason: str = "t
 
     async def act(unit: Any) -> None:
         present = await unit.pool(pool.rt_id)
-        unit.save(present.registered(LATER, reason) if online else present.lost(LATER, reason))
+        change = present.registered if online else present.lost
+        unit.save(change(LATER, session="plant-1#1", reason=reason))
 
     await write(store, act, caller=ALICE, now=LATER)
 
@@ -100,7 +102,7 @@ async def test_a_transition_tells_before_after_when_and_why(api: Api, store: Ten
 
 
 async def test_a_cut_subscriber_resumes_on_another_server_without_gap_or_repetition(
-    api: Api, store: TenantStore, registry: Registry
+    api: Api, store: TenantStore, registry: Registry, sessions: Sessions
 ) -> None:
     pool = await created_pool(store, "North")
     told: list[str] = []
@@ -111,7 +113,7 @@ async def test_a_cut_subscriber_resumes_on_another_server_without_gap_or_repetit
         await flip(store, pool, online=round_ % 2 == 0)
         async with (
             Feed(registry, wait_ms=20).running() as feed,
-            serving(registry, feed) as address,
+            serving(sessions, feed) as address,
             Api(address, api.tenant, api.http).socket() as socket,
         ):
             await socket.subscribe(STATES, after=cursor)
@@ -158,7 +160,7 @@ async def test_a_deleted_tenant_ends_its_subscriptions(api: Api, store: TenantSt
 
 
 async def test_a_socket_of_a_deleted_tenant_does_not_see_its_namesake(
-    api: Api, store: TenantStore, registry: Registry
+    api: Api, store: TenantStore, registry: Registry, sessions: Sessions
 ) -> None:
     async with api.socket() as socket:
         await registry.delete("acme")
@@ -229,7 +231,7 @@ async def test_a_socket_for_an_unknown_tenant_is_refused_in_its_handshake(api: A
 
 
 async def test_a_subscription_of_a_tenant_hears_nothing_of_another(
-    api: Api, store: TenantStore, registry: Registry
+    api: Api, store: TenantStore, registry: Registry, sessions: Sessions
 ) -> None:
     await registry.create("other", None, NOW)
     other = await registry.open("other")

@@ -209,14 +209,28 @@ def test_communication_states_follow_their_agent(
     entity: Pool | Adapter, event: str, outcomes: tuple[CommunicationState, ...]
 ) -> None:
     for state, outcome in zip(CommunicationState, outcomes, strict=True):
-        before = entity.touched(NOW, communication_state=state, communication_state_timestamp=NOW)
-        after = getattr(before, event)(LATER, "Because.")
+        before = entity.touched(NOW, communication_state=state, communication_state_timestamp=NOW, session="a#1")
+        after = getattr(before, event)(LATER, session="a#1", reason="Because.")
         assert after.communication_state is outcome
         if outcome is state:
             assert after is before
         else:
             assert (after.communication_state_timestamp, after.communication_reason) == (LATER, "Because.")
             assert after.rt_version == before.rt_version
+
+
+@pytest.mark.parametrize("event", ["lost", "released"])
+@pytest.mark.parametrize("state", list(CommunicationState))
+def test_what_is_told_of_an_earlier_session_is_too_late(event: str, state: CommunicationState) -> None:
+    entity = an_adapter(communication_state=state, session="a#2")
+    assert getattr(entity, event)(LATER, session="a#1", reason="Because.") is entity
+
+
+def test_who_registers_anew_speaks_from_then_on() -> None:
+    again = an_adapter(communication_state=CommunicationState.ONLINE, session="a#1").registered(
+        LATER, session="a#2", reason="It called."
+    )
+    assert (again.session, again.communication_state_timestamp) == ("a#2", None)  # it never was away
 
 
 # Wishes
@@ -244,13 +258,44 @@ def test_a_wish_to_undeploy_is_news_unless_it_stands(adapter: Adapter) -> None:
 
 
 @every_state
-def test_undeployed_is_immediate_where_no_operator_has_ever_been(adapter: Adapter) -> None:
+def test_undeployed_is_immediate_where_nothing_can_exist(adapter: Adapter) -> None:
     after = adapter.undeploy(LATER, a_pool())
     if adapter.wanted or adapter.deployment_state is ERROR:
         assert after.at_rest
         assert after.configuration_state is ConfigurationState.UNCONFIGURED
-        assert after.status_message == "Nothing had been deployed: no operator has ever served its pool."
+        assert after.status_message == "Nothing of it was deployed, and no operator serves its pool."
     assert after.undeploy(LATER, a_pool()) is after
+
+
+def test_what_a_released_pool_left_in_its_cluster_is_not_called_undeployed() -> None:
+    running = a_deployed_adapter(pool=POOL).found(NOW, generation=1, phase=Phase.FAILED, message="It can't be deleted.")
+    assert running.undeploy(LATER, a_pool()).deployment_state is PENDING
+    gone = a_deployed_adapter(pool=POOL).found(NOW, generation=1, phase=Phase.GONE)
+    assert gone.undeploy(LATER, a_pool()).at_rest
+
+
+def test_another_configuration_is_not_the_one_that_was_accepted() -> None:
+    accepted = a_deployed_adapter(pool=POOL, configuration={"a": 1}).accepted_configuration(NOW)
+    assert accepted.edit(LATER, {"configuration": {"a": 2}}, POOL).configuration_state is ConfigurationState.PENDING
+    assert accepted.edit(LATER, {"name": "Other"}, POOL).configuration_state is ConfigurationState.CONFIGURED
+    assert accepted.configuration_version != accepted.edit(LATER, {"configuration": None}, POOL).configuration_version
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({"port": 0}, "port"),
+        ({"port": 65_536}, "port"),
+        ({"health_path": "/healthz"}, "healthPath"),
+        ({"port": 80, "health_path": "healthz"}, "healthPath"),
+        ({"port": 80, "health_path": "/a b"}, "healthPath"),
+    ],
+)
+def test_a_port_and_the_path_of_its_health_are_checked(given: dict[str, object], path: str) -> None:
+    with pytest.raises(Refused) as refused:
+        an_adapter().edit(LATER, given, None)
+    assert [problem.path for problem in refused.value.problems] == [(path,)]
+    assert an_adapter().edit(LATER, {"port": 8080, "health_path": "/healthz?full=1"}, None).port == 8080
 
 
 @pytest.mark.parametrize(

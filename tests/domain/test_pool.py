@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 
 import pytest
 
 from octomesh_graphql.domain.health import adapter_reason, pool_health
 from octomesh_graphql.domain.pool import BeingDeleted, Pool
 from octomesh_graphql.domain.problem import Refused
+from octomesh_graphql.domain.session import AgentErrorCode, AgentRefused, Session
 from octomesh_graphql.domain.states import CommunicationState, ConfigurationState, DeploymentState, HealthLevel
 from octomesh_graphql.domain.tally import Group, Tally, tally_of
-from tests.builders import LATER, NOW, a_group, a_pool, a_served_pool, an_rt_id
+from tests.builders import LATER, NOW, a_group, a_pool, a_served_pool, an_operator, an_rt_id
 
 EVERY_GROUP = [
     a_group(deployment=deployment, configuration=configuration, communication=communication, wanted=wanted)
@@ -145,6 +147,66 @@ def test_a_pool_is_as_well_as_its_operator(
     assert (health.level, health.headline) == (level, headline)
 
 
+# Operators
+
+A = Session(agent="plant-1", epoch=1)
+
+
+def test_a_claimed_pool_is_online_since_then() -> None:
+    pool = a_pool().claimed(LATER, an_operator(since=LATER), A)
+    assert (pool.communication_state, pool.communication_state_timestamp) == (CommunicationState.ONLINE, LATER)
+    assert pool.operator == an_operator(since=LATER)
+    assert pool.claimed(LATER + timedelta(1), an_operator(since=LATER + timedelta(1)), A) is pool
+
+
+def test_an_operator_that_registers_anew_within_its_lease_was_never_away() -> None:
+    again = a_served_pool().claimed(LATER, an_operator(since=LATER), Session(agent="plant-1", epoch=2))
+    assert again.operator == an_operator(since=NOW)
+    assert (again.session, again.communication_state_timestamp) == ("plant-1#2", NOW)
+
+
+def test_a_pool_of_a_live_operator_is_refused_to_another_naming_the_first() -> None:
+    with pytest.raises(
+        AgentRefused, match="the operator 'plant-1' of the cluster 'plant', namespace 'octo'"
+    ) as refused:
+        a_served_pool().claimed(LATER, an_operator(id="b"), Session(agent="b", epoch=9))
+    assert refused.value.code is AgentErrorCode.POOL_SERVED_BY_ANOTHER
+
+
+@pytest.mark.parametrize("state", [CommunicationState.OFFLINE, CommunicationState.UNREGISTERED])
+def test_a_pool_whose_operator_is_gone_can_be_taken_over(state: CommunicationState) -> None:
+    taken = a_served_pool(communication_state=state).claimed(
+        LATER, an_operator(id="b", since=LATER), Session(agent="b", epoch=1)
+    )
+    assert taken.operator
+    assert (taken.operator.id, taken.operator.since, taken.session) == ("b", LATER, "b#1")
+
+
+@pytest.mark.parametrize(
+    ("session", "state", "code"),
+    [
+        (A, CommunicationState.OFFLINE, AgentErrorCode.POOL_NOT_CLAIMED),
+        (Session(agent="plant-1", epoch=2), CommunicationState.ONLINE, AgentErrorCode.POOL_NOT_CLAIMED),
+        (Session(agent="b", epoch=1), CommunicationState.ONLINE, AgentErrorCode.POOL_SERVED_BY_ANOTHER),
+    ],
+)
+def test_only_the_session_that_claimed_a_pool_speaks_for_it(
+    session: Session, state: CommunicationState, code: AgentErrorCode
+) -> None:
+    with pytest.raises(AgentRefused) as refused:
+        a_served_pool(communication_state=state).spoken_for(session)
+    assert refused.value.code is code
+
+
+def test_a_released_pool_is_unregistered_and_remembers_when() -> None:
+    released = a_served_pool().released_by(LATER, A, "Removed.")
+    assert (released.communication_state, released.operator) == (CommunicationState.UNREGISTERED, None)
+    assert released.communication_state_timestamp == LATER
+    assert released.released_by(LATER, A, "Removed.") is released
+    other = a_served_pool(session="b#1")
+    assert other.released_by(LATER, A, "Removed.") is other
+
+
 # Edits
 
 
@@ -152,7 +214,6 @@ def test_a_new_pool_is_unregistered_at_version_one() -> None:
     pool = Pool.new(rt_id=an_rt_id(), now=NOW, name="  Nord  ", description=" ")
     assert (pool.name, pool.description, pool.rt_version) == ("Nord", None, 1)
     assert pool.communication_state is CommunicationState.UNREGISTERED
-    assert not pool.ever_registered
     assert str(pool) == "pool 'Nord'"
 
 

@@ -11,6 +11,7 @@ from octomesh_graphql.domain.entity import CommunicationEntity
 from octomesh_graphql.domain.transition import Aspect, Transition, transitions
 from tests.builders import LATER, NOW, a_deployed_adapter, a_pool, a_served_pool, an_adapter
 
+S = "plant-1#1"
 POOL = a_served_pool(name="North")
 SOUTH = a_pool(name="South")
 MEMBER = an_adapter(name="OPC UA", pool=POOL)
@@ -36,8 +37,12 @@ def told(before: CommunicationEntity | None, after: CommunicationEntity | None) 
             MEMBER.deploy(LATER, POOL),
             [(Aspect.WISH, "UNDEPLOYED", "DEPLOYED"), (Aspect.DEPLOYMENT, "UNDEPLOYED", "PENDING")],
         ),
-        (MEMBER, MEMBER.registered(LATER, "It called."), [(Aspect.COMMUNICATION, "UNREGISTERED", "ONLINE")]),
-        (POOL, POOL.lost(LATER, "It vanished."), [(Aspect.COMMUNICATION, "ONLINE", "OFFLINE")]),
+        (
+            MEMBER,
+            MEMBER.registered(LATER, session=S, reason="It called."),
+            [(Aspect.COMMUNICATION, "UNREGISTERED", "ONLINE")],
+        ),
+        (POOL, POOL.lost(LATER, session=S, reason="It vanished."), [(Aspect.COMMUNICATION, "ONLINE", "OFFLINE")]),
         (RUNNING, RUNNING.handed_configuration(LATER), [(Aspect.CONFIGURATION, "UNCONFIGURED", "PENDING")]),
     ],
 )

@@ -1,0 +1,109 @@
+"""Registering: how agents come, stay known to be there, and go.
+
+An operator speaks for the pools it has claimed, the process of an adapter for that adapter. Every write is made only
+while the session it comes from is alive, so nothing that is late or doubled can overwrite what is newer.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from octomesh_graphql.domain.caller import Caller
+from octomesh_graphql.domain.pool import Pool, ServingOperator
+from octomesh_graphql.domain.problem import Refused
+from octomesh_graphql.domain.session import AgentErrorCode, AgentRefused, OperatorFacts, Session
+from octomesh_graphql.domain.text import shown
+from octomesh_graphql.store.entities import TenantStore
+from octomesh_graphql.store.sessions import Claim, Sessions
+from octomesh_graphql.store.unit import Unit, write
+
+
+async def register_operator(sessions: Sessions, facts: OperatorFacts) -> Session:
+    """A new session of an operator; it claims its pools next. Raises `AgentRefused` for unusable facts."""
+    return await sessions.begin_operator(facts.checked())
+
+
+async def register_adapter(sessions: Sessions, now: datetime, *, tenant_id: str, rt_id: str) -> Session:
+    """A new session of an adapter's process: the adapter is ONLINE. Raises `AgentRefused`."""
+    store = await tenant_of(sessions, tenant_id)
+    if await store.adapter(rt_id) is None:
+        raise missing("adapter", rt_id)
+    session = await sessions.begin_adapter(tenant_id, rt_id)
+
+    async def act(unit: Unit) -> Session:
+        adapter = await unit.adapter(rt_id)
+        if adapter is None:
+            raise missing("adapter", rt_id)
+        unit.save(adapter.registered(now, session=session.key, reason="Its process registered."))
+        unit.also.append(sessions.standing(session))
+        return session
+
+    return await write(store, act, caller=agent(session), now=now)
+
+
+async def claim_pool(
+    sessions: Sessions, session: Session, now: datetime, *, tenant_id: str, pool_rt_id: str, namespace: str
+) -> Pool:
+    """Serve a pool from now on: it is ONLINE. Claiming it again is boring.
+
+    Raises `AgentRefused` when the session is over, the pool is not there, or another live operator serves it.
+    """
+    operator = await sessions.operator(session)
+    store = await tenant_of(sessions, tenant_id)
+    by = ServingOperator(
+        id=operator.id, cluster=operator.cluster, namespace=namespace, version=operator.version, since=now
+    )
+
+    async def act(unit: Unit) -> Pool:
+        pool = await unit.pool(pool_rt_id)
+        if pool is None:
+            raise missing("pool", pool_rt_id)
+        claimed = pool.claimed(now, by, session)
+        if claimed is not pool:
+            unit.save(claimed)
+            unit.also += [sessions.standing(session), sessions.claiming(session, tenant_id, pool_rt_id)]
+        return claimed
+
+    return await write(store, act, caller=agent(session), now=now)
+
+
+async def release_pool(sessions: Sessions, session: Session, now: datetime, *, tenant_id: str, pool_rt_id: str) -> None:
+    """Serve a pool no longer: it is UNREGISTERED. One that is gone, or served by another by now, is left alone.
+
+    Raises `AgentRefused` when the session is over.
+    """
+    await sessions.operator(session)
+
+    async def act(unit: Unit) -> None:
+        pool = await unit.pool(pool_rt_id)
+        released = pool and pool.released_by(now, session, "The operator released it: its resource was removed.")
+        if released and released is not pool:
+            unit.save(released)
+            unit.also.append(sessions.standing(session))
+
+    try:
+        store = await sessions.registry.open(tenant_id)
+    except Refused:  # gone, and the pool with it
+        pass
+    else:
+        await write(store, act, caller=agent(session), now=now)
+    await sessions.forget(Claim(session=session, tenant_id=tenant_id, rt_id=pool_rt_id))
+
+
+def agent(session: Session) -> Caller:
+    """An agent as the one who did something."""
+    name = f"adapter {session.agent}" if session.of_adapter else f"operator {session.agent}"
+    return Caller(name=name, authenticated=False, may_edit=False)
+
+
+async def tenant_of(sessions: Sessions, tenant_id: str) -> TenantStore:
+    """The data of a tenant. Raises `AgentRefused`."""
+    try:
+        return await sessions.registry.open(tenant_id)
+    except Refused as refused:
+        raise AgentRefused(AgentErrorCode.NOT_FOUND, str(refused)) from refused
+
+
+def missing(kind: str, rt_id: str) -> AgentRefused:
+    """The refusal of what is about an entity that is not there."""
+    return AgentRefused(AgentErrorCode.NOT_FOUND, f"There is no {kind} {shown(rt_id, 40)} in this tenant.")
