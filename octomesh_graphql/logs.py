@@ -29,7 +29,7 @@ _SECRET_TEXT: Final = re.compile(
     re.IGNORECASE,
 )
 
-_CHATTY: Final = ("asyncio", "pymongo", "uvicorn", "websockets")
+_CHATTY: Final = ("asyncio", "gql", "pymongo", "uvicorn", "websockets")
 """They tell too much below warning: PyMongo whole documents, websockets whole frames, uvicorn the query strings."""
 
 

@@ -1,7 +1,8 @@
 """How a program starts: from `OCTOMESH_*` variables, and from flags, which win.
 
-Everything that is wrong is told at once. What does not belong here: how an adapter is configured, and acting on any of
-this; the programs are handed a `Settings` and never look at the environment themselves.
+Server and operator often run in one environment, so each leaves the variables of the other alone. Everything that is
+wrong is told at once. What does not belong here: how an adapter is configured, and acting on any of this; the programs
+are handed their settings and never look at the environment themselves.
 """
 
 from __future__ import annotations
@@ -12,17 +13,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from octomesh_graphql.domain.session import LEASE_SECONDS
 from octomesh_graphql.domain.text import shown
 
 PREFIX: Final = "OCTOMESH_"
-
-_OF_CLIENTS: Final = frozenset({"OCTOMESH_SERVER_URL", "OCTOMESH_TOKEN_FILE"})
-"""For programs that call the server. It leaves them alone, because both often run in one environment."""
 
 _NOT_YET: Final = ("OCTOMESH_OIDC_ISSUER", "OCTOMESH_OIDC_AUDIENCE")
 """Asked for by who wants tokens to be checked, which this version can't do."""
@@ -46,12 +45,41 @@ class WrongSettings(Exception):
         self.faults = faults
 
 
-class Settings(BaseSettings):
+LogFormat = Annotated[Literal["auto", "json", "console"], Field(description="auto, json or console")]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], Field(description="debug, info, warning or error")]
+
+_URL: Final = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"
+_LABEL: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+_NAME: Final = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
+
+
+class ProgramSettings(BaseSettings):
     """How a program starts. A field's `description` completes the sentence "it must be …"."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, env_ignore_empty=True, validate_default=True, hide_input_in_errors=True
     )
+
+    @field_validator("port", "operator_health_port", "broker_port", mode="before", check_fields=False)
+    @classmethod
+    def _set_by_a_person(cls, port: Any, info: ValidationInfo) -> Any:
+        # A Service named octomesh makes Kubernetes set OCTOMESH_PORT=tcp://10.0.0.7:8000 in its own pods.
+        name = str(info.field_name)
+        return cls.model_fields[name].default if _SERVICE_LINK_PORT.fullmatch(str(port)) else port
+
+    @field_validator("log_level", "log_format", "mongo_driver", mode="before", check_fields=False)
+    @classmethod
+    def _without_case(cls, word: Any) -> Any:
+        return word.lower() if isinstance(word, str) else word
+
+    @field_validator("data_dir", "mongod", "kubeconfig", "token_file", check_fields=False)
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path and Path(os.path.abspath(os.path.expanduser(path)))
+
+
+class Settings(ProgramSettings):
+    """How a server starts, and the commands that work on its database."""
 
     host: str = Field("127.0.0.1", pattern=r"^[^\s/]+$", description="an address or a name of this machine")
     """Where to listen. Loopback, because nobody is asked who they are."""
@@ -86,10 +114,10 @@ class Settings(BaseSettings):
     """How names of databases begin. Another one lets two installations, or tests, share a MongoDB; with the 38
     characters of a tenant's id it stays below the 63 that MongoDB allows."""
 
-    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto, json or console")
+    log_format: LogFormat = "auto"
     """How logs look. auto: readable on a terminal, else one JSON object a line, which is what collectors take."""
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    log_level: LogLevel = "info"
     """What is logged: this and graver. info tells starts, stops and requests, not what every one of them did."""
 
     public_url: str | None = Field(
@@ -97,16 +125,9 @@ class Settings(BaseSettings):
     )
     """Where users reach the server, when that is not where it listens: behind a proxy or an ingress."""
 
-    @field_validator("port", mode="before")
-    @classmethod
-    def _set_by_a_person(cls, port: Any) -> Any:
-        # A Service named octomesh makes Kubernetes set OCTOMESH_PORT=tcp://10.0.0.7:8000 in its own pods.
-        return cls.model_fields["port"].default if _SERVICE_LINK_PORT.fullmatch(str(port)) else port
-
-    @field_validator("log_level", "log_format", "mongo_driver", mode="before")
-    @classmethod
-    def _without_case(cls, word: Any) -> Any:
-        return word.lower() if isinstance(word, str) else word
+    lease_seconds: float = Field(LEASE_SECONDS, ge=2, le=3_600, description="a number of seconds from 2 to 3600")
+    """How long an agent that falls silent still counts as online. It is asked to renew four times as often; longer for
+    lines that are often cut, shorter where OFFLINE has to be seen at once. The same for all servers."""
 
     @field_validator("mongo_uri")
     @classmethod
@@ -116,33 +137,128 @@ class Settings(BaseSettings):
             raise ValueError("malformed")
         return uri
 
-    @field_validator("data_dir", "mongod")
+
+class OperatorSettings(ProgramSettings):
+    """How an operator starts."""
+
+    server_url: str = Field(
+        "http://127.0.0.1:8000", pattern=_URL, description="a URL like https://octomesh.example.com"
+    )
+    """Where the API server is. Where one started on this machine listens by default."""
+
+    adapter_server_url: str | None = Field(None, pattern=_URL, description="a URL like https://octomesh.example.com")
+    """Where adapters reach the server, if not where the operator does: it may run outside the cluster, or nearer to it.
+    With a wrong one they stay UNREGISTERED while the operator looks healthy."""
+
+    token_file: Path | None = Field(None, description="the path of a file with a token")
+    """A bearer token for the server, read again for each connection: tokens are short-lived, their files renewed."""
+
+    operator_id: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9]([a-z0-9.-]{0,98}[a-z0-9])?$",
+        description="1 to 100 lower-case letters, digits, dots and hyphens, with a letter or digit at both ends",
+    )
+    """As the server knows it. None: the name of the cluster and an identity that is unique to the installation."""
+
+    cluster_name: str | None = Field(
+        None, min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$", description="1 to 60 printable characters"
+    )
+    """What people call the cluster. None: as the context of the kubeconfig is called."""
+
+    kubeconfig: Path | None = Field(None, description="the path of a kubeconfig")
+    """How to reach the cluster. None: $KUBECONFIG or ~/.kube/config, else as a pod of the cluster itself."""
+
+    context: str | None = Field(None, description="the name of a context in the kubeconfig")
+    """Which cluster of the kubeconfig. None: its current context."""
+
+    watch_namespace: str | None = Field(None, pattern=_LABEL, description="the name of a namespace")
+    """The only namespace to serve. None: all; several operators in one cluster must not share any."""
+
+    lease_namespace: str | None = Field(None, pattern=_LABEL, description="the name of a namespace")
+    """Where replicas elect the one that leads. None: the watched one, else that of the pod, else default."""
+
+    image_pull_secret: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="names of Secrets, separated by commas"
+    )
+    """With which images are pulled, where a CommunicationPool names none of its own."""
+
+    broker_host: str | None = Field(None, pattern=r"^[^\s/]+$", description="the name or address of a message broker")
+    """The message broker of the cluster, as adapters reach it. None: they are told of none."""
+
+    broker_port: int = Field(5672, ge=1, le=65_535, description="a number from 1 to 65535")
+    """AMQP's own."""
+
+    broker_virtual_host: str = Field("/", min_length=1, description="the name of a virtual host")
+    """RabbitMQ's own default."""
+
+    broker_secret: str | None = Field(None, pattern=_NAME, description="the name of a Secret")
+    """In each namespace with adapters, with the keys brokerusername and brokerpassword."""
+
+    undeploy_seconds: float = Field(60.0, ge=0, le=3_600, description="a number of seconds from 0 to 3600")
+    """How long a deleted CommunicationPool waits for what was made for it; then it goes, and what stays is told. Twice
+    the time that pods have to end."""
+
+    operator_health_host: str = Field(
+        "127.0.0.1", pattern=r"^[^\s/]+$", description="an address or a name of this machine"
+    )
+    """Where probes and metrics are answered. In a pod 0.0.0.0, because kubelets ask from outside of it."""
+
+    operator_health_port: int = Field(
+        8081, ge=0, le=65_535, description="a number from 0 to 65535; 0 takes any free port"
+    )
+    """What Kubernetes' own controllers use for it."""
+
+    simulated: str | None = Field(None, min_length=1, description="the path of a YAML file, or - for standard input")
+    """CommunicationPools to serve in a cluster that exists in memory only, for trials. None: a real cluster."""
+
+    log_format: LogFormat = "auto"
+    """As the server's."""
+
+    log_level: LogLevel = "info"
+    """As the server's. info tells what is done in the cluster, and why."""
+
+    @field_validator("image_pull_secret", mode="before")
     @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        return path and Path(os.path.abspath(os.path.expanduser(path)))
+    def _separated(cls, names: Any) -> Any:
+        return tuple(name.strip() for name in names.split(",") if name.strip()) if isinstance(names, str) else names
+
+    @field_validator("image_pull_secret")
+    @classmethod
+    def _are_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(_NAME, name) for name in names):
+            raise ValueError("malformed")
+        return names
+
+
+Program = TypeVar("Program", bound=ProgramSettings)
 
 
 def load(flags: Mapping[str, Any]) -> Settings:
     """The settings of a command. `flags` are fields by name, as given. Raises `WrongSettings`."""
-    return _load(flags, [])
+    return _load(Settings, flags, [])
 
 
 def load_for_server(flags: Mapping[str, Any], *, insecure: bool) -> Settings:
     """The settings of a server, which must not be open to strangers unless told. Raises `WrongSettings`."""
-    return _load(flags, [*_unprotected(), *([] if insecure else _exposed(flags))])
+    return _load(Settings, flags, [*_unprotected(), *([] if insecure else _exposed(flags))])
 
 
-def _load(flags: Mapping[str, Any], faults: list[str]) -> Settings:
+def load_for_operator(flags: Mapping[str, Any]) -> OperatorSettings:
+    """The settings of an operator. Raises `WrongSettings`."""
+    return _load(OperatorSettings, flags, [*_half_a_broker(flags)])
+
+
+def _load(program: type[Program], flags: Mapping[str, Any], faults: list[str]) -> Program:
     faults = [*_unknown(), *faults]
     given = dict(flags)
     try:
-        given |= _from_files()
+        given |= _from_files(program)
     except ValueError as error:
         faults.append(str(error))
     try:
-        settings = Settings(**given)
+        settings = program(**given)
     except ValidationError as error:
-        faults += [_sentence(fault["loc"][0], flags) for fault in error.errors()]
+        faults += [_sentence(program, fault["loc"][0], flags) for fault in error.errors()]
     if faults:
         raise WrongSettings(faults)
     return settings
@@ -152,22 +268,26 @@ def _variable(field: str | int) -> str:
     return f"{PREFIX}{field}".upper()
 
 
-def _sentence(field: str | int, flags: Mapping[str, Any]) -> str:
+def _sentence(program: type[ProgramSettings], field: str | int, flags: Mapping[str, Any]) -> str:
     """What is wrong with the value of a field, and what would be right."""
     name = str(field)
-    expected = Settings.model_fields[name].description
+    expected = program.model_fields[name].description
     if name == "mongo_uri":
         return f"OCTOMESH_MONGO_URI, whose value is not shown, is no MongoDB URI; it must be {expected}."
     if name in flags:
-        return f"--{name.replace('_', '-')} is '{shown(str(flags[name]))}'; it must be {expected}."
+        return f"--{name.replace('_', '-')} is '{shown(_as_given(flags[name]))}'; it must be {expected}."
     value = next(value for variable, value in os.environ.items() if variable.upper() == _variable(name))
     return f"{_variable(name)} is '{shown(value)}'; it must be {expected}."
 
 
-def _from_files() -> dict[str, str]:
+def _as_given(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple | list) else str(value)
+
+
+def _from_files(program: type[ProgramSettings]) -> dict[str, str]:
     """What is given by a file. Raises ValueError with a sentence."""
     path = os.environ.get("OCTOMESH_MONGO_URI_FILE")
-    if not path:
+    if not path or "mongo_uri" not in program.model_fields:
         return {}
     if os.environ.get("OCTOMESH_MONGO_URI"):
         raise ValueError("OCTOMESH_MONGO_URI and OCTOMESH_MONGO_URI_FILE are both set; keep one of them.")
@@ -180,7 +300,8 @@ def _from_files() -> dict[str, str]:
 
 def _unknown() -> Iterator[str]:
     """Variables that nobody reads: most likely misspelt, and then a setting the user believes in is not in force."""
-    known = {_variable(field) for field in Settings.model_fields} | {"OCTOMESH_MONGO_URI_FILE", *_NOT_YET, *_OF_CLIENTS}
+    fields = [*Settings.model_fields, *OperatorSettings.model_fields]
+    known = {_variable(field) for field in fields} | {"OCTOMESH_MONGO_URI_FILE", *_NOT_YET}
     for name, value in sorted(os.environ.items()):
         if not name.startswith(PREFIX) or not value or name in known or _from_kubernetes(name, value):
             continue
@@ -210,6 +331,15 @@ def _exposed(flags: Mapping[str, Any]) -> Iterator[str]:
             f"The host '{shown(host)}' can be reached from other machines, and nobody is asked who they are: whoever "
             "reaches it could read and change everything. Listen on 127.0.0.1, or say --insecure if something in "
             "front of the server keeps strangers out."
+        )
+
+
+def _half_a_broker(flags: Mapping[str, Any]) -> Iterator[str]:
+    given = [name for name in ("broker_host", "broker_secret") if flags.get(name) or os.environ.get(_variable(name))]
+    if len(given) == 1:
+        yield (
+            f"Only {_variable(given[0])} is set. To reach a message broker adapters need both: OCTOMESH_BROKER_HOST, "
+            "where it is, and OCTOMESH_BROKER_SECRET, the Secret with their user and password."
         )
 
 

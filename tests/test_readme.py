@@ -11,17 +11,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 import pytest
 from graphql import OperationDefinitionNode, OperationType, parse
 
 from octomesh_graphql.actions.clock import now
 from octomesh_graphql.actions.seeding import seed_demo
 from octomesh_graphql.cli.commands import app
-from octomesh_graphql.settings import Settings
+from octomesh_graphql.settings import OperatorSettings, ProgramSettings, Settings
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.tenants import Registry
 from tests.api.conftest import Api, serving
+from tests.cli.test_demonstrating import deployed, living, settled
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,12 +45,17 @@ COMMANDS = [
 
 @pytest.fixture
 async def demo(registry: Registry, sessions: Sessions, feed: Feed) -> AsyncIterator[Api]:
-    """The demo, served."""
-    import httpx2 as httpx
-
+    """The demo, served, some seconds after its start."""
     await seed_demo(registry, now())
-    async with serving(sessions, feed) as base, httpx.AsyncClient(base_url=f"http://{base}") as http:
-        yield Api(base, "demo", http)
+    async with (
+        serving(sessions, feed) as base,
+        httpx.AsyncClient(base_url=f"http://{base}") as http,
+        living(sessions, feed, base),
+    ):
+        api = Api(base, "demo", http)
+        await settled(api, lambda _, adapters: deployed(adapters) == 6)
+        await settled(api, lambda pools, _: pools["Werk Schärding – Halle 2"]["deploymentState"] == "ERROR")
+        yield api
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -84,18 +91,20 @@ async def test_every_curl_command_shown_works(demo: Api, command: str) -> None:
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("octomesh ")])
 def test_every_octomesh_command_shown_is_understood(command: str) -> None:
-    words = shlex.split(command)[1:]
+    words = shlex.split(command.partition(" | ")[0])[1:]
     called, arguments, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     assert called.__name__.startswith(words[0]) or words[0] == "tenants"
     assert arguments is not None
 
 
-def test_every_setting_is_listed_with_its_default() -> None:
+@pytest.mark.parametrize(("program", "of"), [("serve", Settings), ("operator", OperatorSettings)])
+def test_every_setting_is_listed_with_its_default(program: str, of: type[ProgramSettings]) -> None:
     rows = [
-        f"| `OCTOMESH_{name.upper()}` | {'' if field.default is None else f'`{field.default}`'} | {field.description} |"
-        for name, field in Settings.model_fields.items()
+        f"| `OCTOMESH_{name.upper()}` | {f'`{field.default}`' if field.default else ''} | {field.description} |"
+        for name, field in of.model_fields.items()
     ]
-    listed = [line for line in TEXT.splitlines() if line.startswith("| `OCTOMESH_")]
+    table = TEXT.partition(f"| variable of `{program}` |")[2].partition("\n\n")[0]
+    listed = [line for line in table.splitlines() if line.startswith("| `OCTOMESH_")]
     assert listed == rows, "the table must read:\n" + "\n".join(rows)
 
 

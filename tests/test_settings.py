@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from octomesh_graphql.settings import Settings, WrongSettings, load, load_for_server
+from octomesh_graphql.settings import (
+    OperatorSettings,
+    Settings,
+    WrongSettings,
+    load,
+    load_for_operator,
+    load_for_server,
+)
 
 URI = "mongodb://octo:s3cret@db1:27017,db2:27017/?replicaSet=rs0"
 
@@ -83,10 +90,22 @@ def test_a_variable_that_resembles_nothing_is_a_fault_too(monkeypatch: pytest.Mo
     assert faults() == ["OCTOMESH_XYZZY is not a setting. Remove it."]
 
 
-def test_variables_of_clients_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OCTOMESH_SERVER_URL", "https://octomesh.example.com")
-    monkeypatch.setenv("OCTOMESH_TOKEN_FILE", "/run/secrets/token")
+def test_the_server_leaves_the_variables_of_the_operator_alone_whatever_is_in_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in OperatorSettings.model_fields.keys() - Settings.model_fields.keys():
+        monkeypatch.setenv(f"OCTOMESH_{name.upper()}", "://")
     assert load_for_server({}, insecure=False) == DEFAULTS
+
+
+def test_the_operator_leaves_the_variables_of_the_server_alone_whatever_is_in_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in Settings.model_fields.keys() - OperatorSettings.model_fields.keys():
+        monkeypatch.setenv(f"OCTOMESH_{name.upper()}", "://")
+    monkeypatch.setenv("OCTOMESH_MONGO_URI_FILE", "/nowhere")
+    monkeypatch.setenv("OCTOMESH_OIDC_ISSUER", "https://login.example.com")
+    assert load_for_operator({}) == OperatorSettings.model_validate({})
 
 
 def test_what_kubernetes_sets_for_a_service_named_octomesh_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,3 +203,60 @@ def test_a_server_that_is_to_check_tokens_does_not_start_without_that_being_poss
     monkeypatch.setenv(name, "https://login.example.com")
     [fault] = faults(insecure=insecure)
     assert f"{name} is set, but this version can't check tokens yet" in fault
+
+
+# The operator
+
+
+def operator_faults(**flags: Any) -> list[str]:
+    with pytest.raises(WrongSettings) as caught:
+        load_for_operator(flags)
+    return list(caught.value.faults)
+
+
+def test_without_any_the_operator_asks_the_server_of_this_machine() -> None:
+    settings = load_for_operator({})
+    assert settings.server_url == "http://127.0.0.1:8000"
+    assert settings.adapter_server_url is None
+    assert (settings.operator_health_host, settings.operator_health_port) == ("127.0.0.1", 8081)
+
+
+def test_all_faults_of_an_operator_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_SERVER_URI", "http://x")
+    monkeypatch.setenv("OCTOMESH_BROKER_HOST", "rabbitmq")
+    monkeypatch.setenv("OCTOMESH_OPERATOR_ID", "Plant 1")
+    monkeypatch.setenv("OCTOMESH_IMAGE_PULL_SECRET", "registry,Not A Name")
+    assert operator_faults(server_url="ws://x", watch_namespace="Octo") == [
+        "OCTOMESH_SERVER_URI is not a setting. Did you mean OCTOMESH_SERVER_URL?",
+        "Only OCTOMESH_BROKER_HOST is set. To reach a message broker adapters need both: OCTOMESH_BROKER_HOST, where "
+        "it is, and OCTOMESH_BROKER_SECRET, the Secret with their user and password.",
+        "--server-url is 'ws://x'; it must be a URL like https://octomesh.example.com.",
+        "OCTOMESH_OPERATOR_ID is 'Plant 1'; it must be 1 to 100 lower-case letters, digits, dots and hyphens, with a "
+        "letter or digit at both ends.",
+        "--watch-namespace is 'Octo'; it must be the name of a namespace.",
+        "OCTOMESH_IMAGE_PULL_SECRET is 'registry,Not A Name'; it must be names of Secrets, separated by commas.",
+    ]
+
+
+def test_a_broker_is_complete_also_when_half_of_it_is_a_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_BROKER_SECRET", "broker")
+    settings = load_for_operator({"broker_host": "rabbitmq.octo.svc"})
+    assert (settings.broker_host, settings.broker_secret, settings.broker_port) == ("rabbitmq.octo.svc", "broker", 5672)
+
+
+def test_several_pull_secrets_fit_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_IMAGE_PULL_SECRET", "registry, mirror")
+    assert load_for_operator({}).image_pull_secret == ("registry", "mirror")
+    assert load_for_operator({"image_pull_secret": ["other"]}).image_pull_secret == ("other",)
+
+
+def test_a_password_in_a_server_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(operator_faults(server_url="https://octo:pass@octomesh.example.com")) == 1
+
+
+@pytest.mark.parametrize("name", ["broker_port", "operator_health_port"])
+def test_what_kubernetes_sets_for_a_service_is_no_port_of_the_operator(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"OCTOMESH_{name.upper()}", "tcp://10.0.0.7:5672")
+    assert getattr(load_for_operator({}), name) == OperatorSettings.model_fields[name].default

@@ -24,6 +24,9 @@ from octomesh_graphql.store.tenants import Registry
 DEMO: Final = "demo"
 """The id of the tenant."""
 
+PLANNED: Final = "demo-planned"
+"""The well-known name of the one pool that is not installed in the demo's cluster."""
+
 _NOTE: Final = "demo filled"
 
 
@@ -59,7 +62,9 @@ async def _fill(store: TenantStore, now: datetime, plan: _PoolPlan, pool: Pool) 
 
 async def _pool(store: TenantStore, now: datetime, plan: _PoolPlan) -> Pool:
     there = await store.pool_named(plan.name)
-    return there or await create_pool(store, SERVER, now, name=plan.name, description=plan.description)
+    return there or await create_pool(
+        store, SERVER, now, name=plan.name, description=plan.description, rt_well_known_name=plan.well_known_name
+    )
 
 
 async def _adapter(store: TenantStore, now: datetime, plan: _AdapterPlan, pool: Pool | None) -> str:
@@ -101,6 +106,7 @@ class _PoolPlan:
     name: str
     description: str
     adapters: tuple[_AdapterPlan, ...] = ()
+    well_known_name: str | None = None
 
 
 _POOLS: Final = (
@@ -247,7 +253,11 @@ _POOLS: Final = (
             ),
         ),
     ),
-    _PoolPlan(name="Umspannwerk Köln-Süd", description="Planned for the autumn; nothing is installed there yet."),
+    _PoolPlan(
+        name="Umspannwerk Köln-Süd",
+        description="Planned for the autumn; nothing is installed there yet.",
+        well_known_name=PLANNED,
+    ),
 )
 
 _UNASSIGNED: Final = (

@@ -13,13 +13,14 @@ kind: {kind}
 metadata:
   name: {name}
 spec:
-  tenantId: {tenant_id}
+  tenantId: "{tenant_id}"
   poolRtId: "{rt_id}"
 """
 
 
 def install_manifest(tenant_id: str, pool: Pool) -> str:
-    """The CommunicationPool resource of a pool, as YAML. Named by ids, so that no display name can break it."""
+    """The CommunicationPool resource of a pool, as YAML. Named by ids, so that no display name can break it;
+    the ids are quoted, because `1e3` is a number in YAML."""
     return _MANIFEST.format(
         api_version=resource.API_VERSION,
         kind=resource.KIND,

@@ -34,7 +34,19 @@ app.command(tenants)
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class DatabaseFlags:
+class Flags:
+    """What was said on the command line."""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Settings by name, without those that were not mentioned."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class DatabaseFlags(Flags):
     """How to reach the data."""
 
     data_dir: Path | None = None
@@ -48,12 +60,6 @@ class DatabaseFlags:
     log_level: Literal["debug", "info", "warning", "error"] | None = None
     """What is logged: this and graver.  [default: info]"""
 
-    @property
-    def given(self) -> dict[str, Any]:
-        """What was said on the command line."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
-
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +72,55 @@ class ServerFlags(DatabaseFlags):
     """Port to listen on; 0 takes any free one.  [default: 8000]"""
     public_url: str | None = None
     """Where users reach the server, if not where it listens."""
+    lease_seconds: float | None = None
+    """How long an agent that falls silent still counts as online.  [default: 40]"""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class OperatorFlags(Flags):
+    """Whom to serve, and where."""
+
+    server_url: str | None = None
+    """Where the API server is.  [default: http://127.0.0.1:8000]"""
+    adapter_server_url: str | None = None
+    """Where adapters reach the server, if not where the operator does."""
+    token_file: Path | None = None
+    """File with a bearer token for the server, read again for each connection."""
+    operator_id: str | None = None
+    """As the server knows this operator.  [default: the cluster's name and an identity of its own]"""
+    cluster_name: str | None = None
+    """What people call the cluster.  [default: the name of the context]"""
+    kubeconfig: Path | None = None
+    """How to reach the cluster.  [default: $KUBECONFIG or ~/.kube/config, else as a pod of the cluster]"""
+    context: str | None = None
+    """Which cluster of the kubeconfig.  [default: its current context]"""
+    watch_namespace: str | None = None
+    """The only namespace to serve.  [default: all]"""
+    lease_namespace: str | None = None
+    """Where replicas elect the one that leads.  [default: the watched one, else the pod's, else default]"""
+    image_pull_secret: Annotated[list[str] | None, Parameter(negative="")] = None
+    """Secret with which images are pulled; can be given several times, or as names separated by commas."""
+    broker_host: str | None = None
+    """Message broker as adapters reach it."""
+    broker_port: int | None = None
+    """Its port.  [default: 5672]"""
+    broker_virtual_host: str | None = None
+    """Virtual host on it.  [default: /]"""
+    broker_secret: str | None = None
+    """Secret with the keys brokerusername and brokerpassword, in each namespace with adapters."""
+    undeploy_seconds: float | None = None
+    """How long a deleted CommunicationPool waits for what was made for it.  [default: 60.0]"""
+    operator_health_host: str | None = None
+    """Address for probes and metrics.  [default: 127.0.0.1]"""
+    operator_health_port: int | None = None
+    """Port for them; 0 takes any free one.  [default: 8081]"""
+    simulated: str | None = None
+    """Serve the CommunicationPools of a YAML file (-: standard input) in a cluster in memory, for trials."""
+    log_format: Literal["auto", "json", "console"] | None = None
+    """Look of the logs.  [default: auto]"""
+    log_level: Literal["debug", "info", "warning", "error"] | None = None
+    """What is logged: this and graver.  [default: info]"""
 
 
 Insecure = Annotated[
@@ -93,6 +148,29 @@ def demo(*, flags: ServerFlags = ServerFlags(), insecure: Insecure = False) -> i
     from octomesh_graphql.cli import running, serving
 
     return running.run_until_stopped(lambda: serving.demo(flags.given, insecure=insecure))
+
+
+@app.command
+def operator(
+    *,
+    flags: OperatorFlags = OperatorFlags(),
+    print_crd: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+) -> int:
+    """Start the Communication Operator: it deploys adapters in a cluster. Ctrl-C or SIGTERM ends it.
+
+    Parameters
+    ----------
+    print_crd:
+        Only print the definition of CommunicationPools, for `kubectl apply -f -`, which a cluster needs once.
+    """
+    if print_crd:
+        from octomesh_graphql.operator.crd import as_yaml, crd
+
+        print(as_yaml(crd()), end="")
+        return 0
+    from octomesh_graphql.cli import operating, running
+
+    return running.run_until_stopped(lambda: operating.operate(flags.given))
 
 
 @app.command

@@ -7,8 +7,9 @@ import asyncio
 import errno
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import structlog
@@ -26,61 +27,85 @@ from octomesh_graphql.store.tenants import Registry
 
 log = structlog.get_logger()
 
-Prepare = Callable[[Registry], Awaitable[None]]
-Announce = Callable[[str, Database], None]
+Beside = Callable[[Sessions, Feed, str], Coroutine[Any, Any, None]]
+"""What runs beside the server as long as it does, told where this machine reaches it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Program:
+    """What makes `serve` and `demo` differ."""
+
+    prepare: Callable[[Registry], Awaitable[None]]
+    announce: Callable[[str, Database], None] = lambda url, database: None
+    beside: Beside | None = None
 
 
 async def serve(flags: Mapping[str, Any], *, insecure: bool) -> None:
     """The server, until it is cancelled."""
-    await _serve(load_for_server(flags, insecure=insecure), _hint_at_tenants, lambda url, database: None)
+    await _serve(load_for_server(flags, insecure=insecure), _Program(prepare=_hint_at_tenants))
 
 
 async def demo(flags: Mapping[str, Any], *, insecure: bool) -> None:
-    """The server with the tenant `demo`, until it is cancelled."""
+    """The server with the tenant `demo` and an operator whose cluster is simulated, until it is cancelled."""
+    from octomesh_graphql.cli.demonstrating import plants
 
     async def seed(registry: Registry) -> None:
         if await seed_demo(registry, now()):
             log.info("demo tenant filled", tenant=DEMO)
 
-    await _serve(load_for_server(flags, insecure=insecure), seed, _welcome)
+    program = _Program(prepare=seed, announce=_welcome, beside=plants)
+    await _serve(load_for_server(flags, insecure=insecure), program)
 
 
-async def _serve(settings: Settings, prepare: Prepare, announce: Announce) -> None:
+async def _serve(settings: Settings, program: _Program) -> None:
     logs.configure(settings.log_format, settings.log_level)
     if not is_loopback(settings.host):
         log.warning("whoever reaches this address can read and change everything", host=settings.host)
     with bound_socket(settings.host, settings.port) as sock:
-        url = settings.public_url or _url(sock, settings.host)
+        here = _url(sock, settings.host)
+        url = settings.public_url or here
         async with own_database(settings) as database:
             log.info("starting", version=__version__, database=database.where)
             async with connected(settings, database) as registry:
-                await prepare(registry)
-                sessions = Sessions(registry)
+                await program.prepare(registry)
+                sessions = Sessions(registry, settings.lease_seconds)
                 await sessions.prepare()
-                async with Feed(registry).running() as feed, sweeping(sessions):
-                    await _until_it_ends(sessions, feed, sock, database, lambda: _ready(url, database, announce))
+                async with (
+                    Feed(registry).running() as feed,
+                    sweeping(sessions),
+                    _listening(sessions, feed, sock) as serving,
+                ):
+                    log.info("listening", url=url)
+                    program.announce(url, database)
+                    beside = [program.beside(sessions, feed, here)] if program.beside else []
+                    await _until_one_ends(serving, _death_of_mongod(database), *beside)
 
 
-async def _until_it_ends(
-    sessions: Sessions, feed: Feed, sock: socket.socket, database: Database, ready: Callable[[], None]
-) -> None:
-    """Serve until cancelled. Raises `CommandFailed` when the server or its embedded MongoDB ends on its own."""
+@asynccontextmanager
+async def _listening(sessions: Sessions, feed: Feed, sock: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+    """Answering on the socket; the task ends only if the server does on its own. Raises `CommandFailed`."""
     from octomesh_graphql.api.app import create_app
     from octomesh_graphql.api.listening import AppFailed, listening
 
     try:
         app = create_app(sessions, feed)
         async with listening(app, sock, leaving=feed.leave, closing=feed.close_all) as serving:
-            ready()
-            dying = asyncio.create_task(_death_of_mongod(database))
-            try:
-                done, _ = await asyncio.wait({serving, dying}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                dying.cancel()
-            for task in done:
-                task.result()
+            yield serving
     except (AppFailed, OSError) as error:
         raise CommandFailed(str(error)) from error
+
+
+async def _until_one_ends(serving: asyncio.Task[None], *others: Coroutine[Any, Any, Any]) -> None:
+    """Until the first of them ends or fails, which none of them should. The others end before the server does."""
+    tasks = [asyncio.ensure_future(other) for other in others]
+    try:
+        done, _ = await asyncio.wait({serving, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
 
 
 async def _death_of_mongod(database: Database) -> NoReturn:
@@ -96,11 +121,6 @@ async def _death_of_mongod(database: Database) -> NoReturn:
         f"The embedded MongoDB {how}, so the server stops too. Its log is {mongod.log}; what was acknowledged is "
         "stored, and a new start goes on from there."
     )
-
-
-def _ready(url: str, database: Database, announce: Announce) -> None:
-    log.info("listening", url=url)
-    announce(url, database)
 
 
 async def _hint_at_tenants(registry: Registry) -> None:
@@ -151,8 +171,8 @@ def _welcome(url: str, database: Database) -> None:
     GraphQL       {url}/tenants/{DEMO}/graphql  (in a browser: an explorer)
     Health        {url}/healthz
 
-  The pools and adapters of the tenant '{DEMO}' are invented. Nothing is simulated in this version: wishes to deploy
-  are stored, but no operator serves the pools yet, so they stay PENDING and say so.
+  The plants of the tenant '{DEMO}' are invented, and the cluster in which their adapters run is simulated in memory.
+  The operator that deploys them is the real one: change something and watch.
 
     Data          {database.where}; it stays when you stop
     Stop          Ctrl-C

@@ -23,7 +23,8 @@ MANAGED_BY: Final = f"{GROUP}/managed-by"
 POOL_NAME: Final = f"{GROUP}/pool-name"
 WORKLOAD_NAME: Final = f"{GROUP}/workload-name"
 WISH: Final = f"{GROUP}/wish"
-"""Annotation: a hash of what was wished, so that an unchanged object is recognised without comparing it."""
+"""Annotation: a hash of what was wished, of what runs and of what it is called, as `ab12…-cd34…`, so that an unchanged
+object is recognised without comparing it."""
 
 COMPONENT_ADAPTER: Final = "communication-adapter"
 MANAGED_BY_OPERATOR: Final = "communication-operator"

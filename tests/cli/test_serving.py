@@ -46,7 +46,9 @@ def test_the_demo_greets_with_addresses_that_work(demo: Started) -> None:
 
 
 def test_the_demo_says_what_is_not_real_and_where_its_data_is(demo: Started) -> None:
-    assert "no operator serves the pools yet, so they stay PENDING" in demo.output
+    assert "the cluster in which their adapters run is simulated in memory" in demo.output
+    warning = demo.until_logged("the cluster of the demo is simulated; nothing runs for real")
+    assert warning["level"] == "warning"
     assert str(demo.directory / ".octomesh") in demo.output
     warning = demo.until_logged("the embedded MongoDB is for trials and tests only")
     assert warning["level"] == "warning"
