@@ -1,4 +1,5 @@
-# The server and, with another command, the operator. No MongoDB in here: name yours by OCTOMESH_MONGO_URI.
+# The server and, with the command `operator`, the Communication Operator. No MongoDB in here: name yours by
+# OCTOMESH_MONGO_URI. How to install both in a cluster: deploy/README.md.
 
 FROM python:3.11-slim AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -18,7 +19,7 @@ RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir dist . \
 
 FROM python:3.11-slim
 LABEL org.opencontainers.image.title="octomesh-graphql" \
-      org.opencontainers.image.description="GraphQL API server for OctoMesh Communication Operators, Pools and Adapters" \
+      org.opencontainers.image.description="GraphQL API server and Communication Operator for OctoMesh" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.vendor="The octomesh_graphql authors"
 COPY --from=builder /opt/octomesh /opt/octomesh
@@ -33,7 +34,13 @@ ENV PATH=/opt/octomesh/bin:$PATH \
 
 # A number, so that Kubernetes can check runAsNonRoot; 65532 is the "nonroot" of distroless images.
 USER 65532:65532
-EXPOSE 8000
-HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["octomesh", "healthcheck"]
+EXPOSE 8000 8081
+# The server or, where there is none, the operator: Docker asks the same whatever the command is. Kubernetes never does,
+# it has probes.
+HEALTHCHECK --interval=15s --timeout=8s --start-period=30s --retries=3 \
+  CMD octomesh healthcheck \
+   || OCTOMESH_HOST="${OCTOMESH_OPERATOR_HEALTH_HOST:-127.0.0.1}" \
+      OCTOMESH_PORT="${OCTOMESH_OPERATOR_HEALTH_PORT:-8081}" \
+      octomesh healthcheck
 ENTRYPOINT ["octomesh"]
 CMD ["serve"]

@@ -340,7 +340,7 @@ class Feed:
                 await self._backlog.put(event)
 
     def _tenant_changed(self, change: Document) -> None:
-        """A tenant marked for deletion or gone: its subscriptions end."""
+        """A tenant marked for deletion or gone: its subscriptions end, and agents find out by looking again."""
         if change["ns"].get("coll") != TENANTS or change["operationType"] == "insert":
             return
         tenant_id = change["documentKey"]["_id"]
@@ -348,6 +348,7 @@ class Feed:
         if (change.get("fullDocument") or {"deleting": True}).get("deleting"):
             self._registry.close(tenant_id)
             self._close(tenant_id)
+            self.agents.everything()  # its database goes as a whole: nothing is told of the pools in it
 
     # The subscribers
 

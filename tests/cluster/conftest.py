@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +138,17 @@ async def server(
 
     async with a_server(tmp_path_factory.mktemp("server"), connections[Driver.MOTOR], mongo_uri) as server:
         yield server
+
+
+@pytest.fixture
+def own_server(
+    tmp_path: Path, connections: dict[Driver, Mongo], mongo_uri: str
+) -> Callable[..., AbstractAsyncContextManager[Server]]:
+    """Starts a server of the test's own, which may die; with other settings, or beside another one (`prefix`)."""
+    from octomesh_graphql.store.mongo import Driver
+    from tests.cluster.plant import a_server
+
+    return partial(a_server, tmp_path, connections[Driver.MOTOR], mongo_uri)
 
 
 @pytest.fixture

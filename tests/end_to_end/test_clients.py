@@ -19,15 +19,19 @@ async def test_the_python_client_queries_edits_and_watches(octomesh: Octomesh) -
             pool = found["pools"]["nodes"][0]
             async with Client(transport=WebsocketsTransport(url=url.replace("http", "ws"))) as socket:
                 kinds: list[Any] = []
-                watching = socket.subscribe(gql("subscription { poolChanges { kind pool { name description } } }"))
+                mine = gql(
+                    "subscription($of: [OctoObjectId!]) { poolChanges(rtIds: $of) { kind pool { description } } }"
+                )
+                mine.variable_values = {"of": [pool["rtId"]]}  # the demo lives: others change by themselves
+                watching = socket.subscribe(mine)
                 async for message in watching:
-                    kinds.append(message["poolChanges"]["kind"])
+                    change = message["poolChanges"]
+                    kinds.append(change["kind"])
                     if kinds[-1] == "LIVE":
                         edit = gql("mutation($i: EditPoolInput!) { editPool(input: $i) { errors { message } } }")
                         edit.variable_values = {"i": {"rtId": pool["rtId"], "description": "new"}}
                         await http.execute(edit)
-                    if kinds[-1] == "UPDATED":
-                        assert message["poolChanges"]["pool"] == {"name": pool["name"], "description": "new"}
+                    if kinds[-1] == "UPDATED" and change["pool"]["description"] == "new":
                         break
                 await watching.aclose()
-                assert kinds == ["SNAPSHOT"] * 5 + ["LIVE", "UPDATED"]
+                assert kinds[:2] == ["SNAPSHOT", "LIVE"]

@@ -272,6 +272,14 @@ async def test_a_tenant_that_another_server_deleted_is_gone_here_too(
             await attempt
 
 
+async def test_agents_look_again_when_a_tenant_is_deleted(registry: Registry, store: TenantStore, feed: Feed) -> None:
+    with feed.agents.listening("plant-1") as hints:
+        assert await hints.take() is None  # the first look
+        await registry.delete("acme")
+        async with asyncio.timeout(5):
+            assert await hints.take() is None
+
+
 async def test_the_end_of_a_feed_closes_every_inbox(registry: Registry, store: TenantStore) -> None:
     feed = Feed(registry, wait_ms=20)
     with feed.inbox("acme", conflating=True) as inbox:
