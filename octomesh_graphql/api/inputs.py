@@ -20,9 +20,10 @@ from octomesh_graphql.domain.states import (
     CommunicationState,
     ConfigurationState,
     DeploymentState,
+    HealthLevel,
 )
 from octomesh_graphql.store.paging import Sort
-from octomesh_graphql.store.selecting import AdapterFilter, AdapterOrderField, PoolFilter, PoolOrderField
+from octomesh_graphql.store.selecting import AdapterFilter, AdapterOrderField, EntityFilter, PoolFilter, PoolOrderField
 
 
 def field(text: str, default: Any = UNSET, **more: Any) -> Any:
@@ -48,8 +49,8 @@ class AdapterOrderInput:
     direction: OrderDirection = strawberry.field(description="Which way.", default=OrderDirection.ASC)
 
 
-@strawberry.input(name="PoolFilter", description="Pools that meet all of the conditions given.")
-class PoolFilterInput:
+@strawberry.input(description="What pools and adapters are both filtered by.")
+class EntityFilterInput:
     rt_ids: list[OctoObjectId] | None = field("One of these.", None)
     communication_state: list[CommunicationState] | None = field("In one of these communication states.", None)
     configuration_state: list[ConfigurationState] | None = field("In one of these configuration states.", None)
@@ -57,8 +58,13 @@ class PoolFilterInput:
     name_contains: str | None = field("With this text in the name, without regard to case.", None)
 
 
+@strawberry.input(name="PoolFilter", description="Pools that meet all of the conditions given.")
+class PoolFilterInput(EntityFilterInput):
+    health: list[HealthLevel] | None = field("That need this much attention: one of these levels.", None)
+
+
 @strawberry.input(name="AdapterFilter", description="Adapters that meet all of the conditions given.")
-class AdapterFilterInput(PoolFilterInput):
+class AdapterFilterInput(EntityFilterInput):
     type: list[AdapterType] | None = field("Of one of these types.", None)
     pool_rt_id: OctoObjectId | None = field("In this pool.", None)
     unassigned: bool | None = field("In no pool (true), or in any (false).", None)
@@ -176,6 +182,6 @@ def sorts(order: Sequence[PoolOrderInput] | Sequence[AdapterOrderInput] | None) 
     return tuple(Sort(by.field.value, descending=by.direction is OrderDirection.DESC) for by in order or ())
 
 
-def _values(chosen: PoolFilterInput, of: type[PoolFilter]) -> dict[str, Any]:
+def _values(chosen: EntityFilterInput, of: type[EntityFilter]) -> dict[str, Any]:
     values = {field.name: getattr(chosen, field.name) for field in fields(of)}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

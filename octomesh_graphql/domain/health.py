@@ -79,7 +79,7 @@ def pool_health(communication: CommunicationState, tally: Tally) -> Health:
     for group in tally.groups:
         reason = adapter_reason(group)
         counts[reason.level, reason.text] = counts.get((reason.level, reason.text), 0) + group.adapters
-    reasons = [_operator_reason(communication, tally.count(wanted=True))]
+    reasons = [operator_reason(communication, tally.count(wanted=True))]
     reasons += [
         Reason(level=level, text=f"{count} of {tally.adapters} adapters: {text}")
         for (level, text), count in counts.items()
@@ -87,7 +87,8 @@ def pool_health(communication: CommunicationState, tally: Tally) -> Health:
     return Health.of(reasons)
 
 
-def _operator_reason(communication: CommunicationState, wanted: int) -> Reason:
+def operator_reason(communication: CommunicationState, wanted: int) -> Reason:
+    """The one thing to say about the operator of a pool of which so many adapters are wished to run."""
     match communication:
         case CommunicationState.ONLINE:
             return Reason(level=HealthLevel.OK, text="its operator is online")

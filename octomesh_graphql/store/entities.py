@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.entity import CommunicationEntity
+from octomesh_graphql.domain.health import adapter_reason, operator_reason
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.problem import Refused
-from octomesh_graphql.domain.states import CommunicationState, ConfigurationState, DeploymentState
+from octomesh_graphql.domain.states import CommunicationState, ConfigurationState, DeploymentState, HealthLevel
 from octomesh_graphql.domain.tally import CONFIGURATION_RANKS, DEPLOYMENT_RANKS, Group, Tally, tally_of
 from octomesh_graphql.domain.tenant import Tenant, no_tenant
 from octomesh_graphql.domain.text import name_key, storable
@@ -24,6 +26,7 @@ from octomesh_graphql.store.selecting import (
     DERIVED,
     NOTHING,
     AdapterFilter,
+    EntityFilter,
     PoolFilter,
     conditions,
     split_derived,
@@ -246,7 +249,7 @@ class TenantStore:
 
     # Reading, underneath
 
-    def _keyset(self, of: str, chosen: PoolFilter | None, search: str | None, order: Sequence[Sort]) -> Keyset:
+    def _keyset(self, of: str, chosen: EntityFilter | None, search: str | None, order: Sequence[Sort]) -> Keyset:
         return Keyset.of(order or [Sort("nameKey")], self.seal.of(of, chosen, search, tuple(order)))
 
     async def _page(
@@ -326,12 +329,45 @@ def _ranking(states: str, ranked: Sequence[DeploymentState] | Sequence[Configura
     return {"$switch": {"branches": branches, "default": 0}}
 
 
+def _attention() -> Document:
+    """The level of `pool_health`, asked of that function itself for every state a pool and its adapters can be in."""
+    groups = [
+        Group(deployment=deployment, configuration=configuration, communication=communication, wanted=wanted)
+        for deployment, configuration, communication, wanted in itertools.product(
+            DeploymentState, ConfigurationState, CommunicationState, (True, False)
+        )
+    ]
+    group = ["$$group.deployment", "$$group.configuration", "$$group.communication", "$$group.wanted"]
+    of_groups = _level(group, [(_states(each), adapter_reason(each).level) for each in groups])
+    operators = itertools.product(CommunicationState, (True, False))
+    of_operator = _level(
+        ["$communicationState", {"$in": [True, "$tally._id.wanted"]}],
+        [([state.value, wanted], operator_reason(state, int(wanted)).level) for state, wanted in operators],
+    )
+    levels = {"$map": {"input": "$tally._id", "as": "group", "in": of_groups}}
+    return {"$max": {"$concatArrays": [[of_operator], levels]}}
+
+
+def _level(of: list[Any], known: Sequence[tuple[list[Any], HealthLevel]]) -> Document:
+    """The level known for these states."""
+    branches = [
+        {"case": {"$in": [of, [states for states, level in known if level is each]]}, "then": each.value}
+        for each in HealthLevel
+    ]
+    return {"$switch": {"branches": branches, "default": HealthLevel.UNKNOWN.value}}
+
+
+def _states(group: Group) -> list[Any]:
+    return [group.deployment.value, group.configuration.value, group.communication.value, group.wanted]
+
+
 _DERIVING: Final[list[Document]] = [
     *_TALLYING,
     {
         "$addFields": {
             "deploymentState": _ranking("$tally._id.deployment", DEPLOYMENT_RANKS),
             "configurationState": _ranking("$tally._id.configuration", CONFIGURATION_RANKS),
+            "health": _attention(),
         }
     },
 ]

@@ -16,6 +16,7 @@ from octomesh_graphql.domain.states import (
     ConfigurationState,
     DeploymentState,
     DescribedEnum,
+    HealthLevel,
 )
 from octomesh_graphql.domain.text import DESCRIPTION_CHARACTERS, clean, storable
 from octomesh_graphql.store.mongo import Document, ObjectId
@@ -34,6 +35,7 @@ class PoolOrderField(DescribedEnum):
     )
     CONFIGURATION_STATE = "configurationState", "The configuration state, errors last."
     DEPLOYMENT_STATE = "deploymentState", "The deployment state, errors last."
+    HEALTH = "health", "How much attention it needs: what is as wished first, what is critical last."
 
 
 class AdapterOrderField(DescribedEnum):
@@ -53,8 +55,8 @@ class AdapterOrderField(DescribedEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoolFilter:
-    """Pools that meet all of these conditions; None is no condition."""
+class EntityFilter:
+    """What pools and adapters are both filtered by: all of these conditions are met; None is no condition."""
 
     rt_ids: Collection[str] | None = None
     communication_state: Collection[CommunicationState] | None = None
@@ -64,7 +66,14 @@ class PoolFilter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdapterFilter(PoolFilter):
+class PoolFilter(EntityFilter):
+    """Pools that meet all of these conditions; None is no condition."""
+
+    health: Collection[HealthLevel] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterFilter(EntityFilter):
     """Adapters that meet all of these conditions; None is no condition."""
 
     type: Collection[AdapterType] | None = None
@@ -72,7 +81,7 @@ class AdapterFilter(PoolFilter):
     unassigned: bool | None = None
 
 
-DERIVED: Final = frozenset({"configurationState", "deploymentState"})
+DERIVED: Final = frozenset({"configurationState", "deploymentState", "health"})
 """Of a pool these are not stored but follow from its adapters."""
 
 NOTHING: Final[Document] = {"$expr": False}
@@ -82,11 +91,12 @@ _STATES: Final = {
     "communication_state": "communicationState",
     "configuration_state": "configurationState",
     "deployment_state": "deploymentState",
+    "health": "health",
     "type": "type",
 }
 
 
-def conditions(chosen: PoolFilter | None, search: str | None) -> Document:
+def conditions(chosen: EntityFilter | None, search: str | None) -> Document:
     """The conditions of a filter and a search as one MongoDB query, by field."""
     parts: list[Document] = []
     if chosen:

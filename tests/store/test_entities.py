@@ -13,7 +13,13 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 
 from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.pool import Pool
-from octomesh_graphql.domain.states import AdapterType, CommunicationState, ConfigurationState, DeploymentState
+from octomesh_graphql.domain.states import (
+    AdapterType,
+    CommunicationState,
+    ConfigurationState,
+    DeploymentState,
+    HealthLevel,
+)
 from octomesh_graphql.domain.tally import Tally
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.mongo import Mongo
@@ -94,6 +100,29 @@ async def test_pages_ordered_by_derived_states_are_in_the_order_of_python(
         request = PageRequest(first=10, after=page.cursors[-1])
     ranks = {name: getattr(a_tally(*members), state).value for name, (_, members) in made.items()}
     assert read == sorted(ranks, key=lambda name: (-ranks[name], name))
+
+
+async def test_pools_are_filtered_and_ordered_by_the_attention_they_need_as_python_judges_it(
+    store: TenantStore,
+) -> None:
+    communications = list(itertools.product(CommunicationState, repeat=2))
+    members = [
+        {"deployment_state": deployment, "wanted": wanted} for deployment in DeploymentState for wanted in (True, False)
+    ]
+    for number, ((operator, process), states) in enumerate(itertools.product(communications, members)):
+        pool = a_pool(name=f"Pool {number:03}", communication_state=operator)
+        await stored(store, pool, an_adapter(name=f"{number}", pool=pool, communication_state=process, **states))
+    await stored(
+        store, *(a_pool(name=f"Empty {state.name}", communication_state=state) for state in CommunicationState)
+    )
+    everything = (await store.pool_page(PageRequest(first=500))).rows
+    assert {pool.health.level for pool in everything} == set(HealthLevel)
+    for level in HealthLevel:
+        found = await store.pool_page(PageRequest(first=500), chosen=PoolFilter(health=[level]))
+        assert names(found) == [pool.name for pool in everything if pool.health.level is level]
+    worst_first = [Sort(PoolOrderField.HEALTH.value, descending=True), Sort("nameKey")]
+    ordered = await store.pool_page(PageRequest(first=500), order=worst_first)
+    assert names(ordered) == [each.name for each in sorted(everything, key=lambda pool: -pool.health.level.value)]
 
 
 # Filters
