@@ -169,6 +169,11 @@ def _say_simulated(name: str, server_url: str) -> None:
 
 
 def _why_refused(error: ClusterRefused) -> str:
+    if error.status == _NOT_FOUND and str(error).startswith("namespaces"):
+        return (
+            f"The namespace for the Lease by which replicas elect the one that leads does not exist: {error}. "
+            "Create it, or name another one with --lease-namespace or --watch-namespace."
+        )
     if error.status == _NOT_FOUND:
         return (
             f"The cluster does not know {KIND}s ({error}). Teach it, once: "

@@ -8,7 +8,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -161,6 +163,61 @@ def test_a_kubeconfig_that_is_not_there_is_named(command: Command) -> None:
     assert "octomesh: No cluster to work with: " in told.errors
     assert "nowhere.yaml" in told.errors
     assert "--simulated" in told.errors
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("the server could not find the requested resource", "--print-crd | kubectl apply -f -"),
+        ('namespaces "plant" not found', 'does not exist: namespaces "plant" not found. Create it, or name another'),
+    ],
+)
+def test_what_the_cluster_does_not_have_is_named(
+    command: Command, without_anything: Callable[[str], Path], said: str, answer: str
+) -> None:
+    kubeconfig = str(without_anything(said))
+    told = command("operator", "--kubeconfig", kubeconfig, "--operator-health-port", "0")
+    assert told.exit_code == 1
+    assert answer in told.errors
+
+
+@pytest.fixture
+def without_anything(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Tells the kubeconfig of a cluster that answers everything with these words: it is not there."""
+
+    class Answering(BaseHTTPRequestHandler):
+        said = ""
+
+        def do_GET(self) -> None:
+            body = json.dumps({"kind": "Status", "code": 404, "reason": "NotFound", "message": self.said}).encode()
+            self.send_response(404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    def saying(said: str) -> Path:
+        Answering.said = said
+        url = f"http://127.0.0.1:{server.server_port}"
+        context = {"name": "here", "context": {"cluster": "here", "user": "here"}}
+        users = [{"name": "here", "user": {}}]
+        clusters = [{"name": "here", "cluster": {"server": url}}]
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_text(
+            yaml.safe_dump({"current-context": "here", "contexts": [context], "clusters": clusters, "users": users})
+        )
+        return kubeconfig
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield saying
+        server.shutdown()
+        thread.join()
 
 
 # Flags
