@@ -11,6 +11,7 @@ from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.entity import named
 from octomesh_graphql.domain.pool import Pool, ServingOperator
+from octomesh_graphql.domain.session import Session
 from octomesh_graphql.domain.states import (
     AdapterType,
     CommunicationState,
@@ -49,6 +50,11 @@ def an_operator(**given: Any) -> ServingOperator:
             **given,
         }
     )
+
+
+def a_session(agent: str = "plant-1", epoch: int = 1) -> Session:
+    """A session of an agent."""
+    return Session(agent=agent, epoch=epoch)
 
 
 def a_pool(*, name: str = "North", **given: Any) -> Pool:

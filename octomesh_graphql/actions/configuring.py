@@ -11,6 +11,7 @@ from octomesh_graphql.actions.registering import agent, missing, tenant_of
 from octomesh_graphql.actions.reporting import MESSAGE_CHARACTERS
 from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.session import AgentErrorCode, AgentRefused, Session
+from octomesh_graphql.domain.text import shown
 from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.unit import Unit, write
 
@@ -42,7 +43,7 @@ async def reject_configuration(
     sessions: Sessions, session: Session, now: datetime, version: str, message: str
 ) -> Adapter:
     """The adapter can't work with this version of its configuration; ignored if there is a newer one."""
-    why = message.strip()[:MESSAGE_CHARACTERS] or "The adapter rejected its configuration and gave no reason."
+    why = shown(message.strip(), MESSAGE_CHARACTERS) or "The adapter rejected its configuration and gave no reason."
 
     def rejected(adapter: Adapter) -> Adapter:
         return adapter.rejected_configuration(now, why) if adapter.configuration_version == version else adapter

@@ -6,7 +6,9 @@ while the session it comes from is alive, so nothing that is late or doubled can
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from typing import Final
 
 from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.pool import Pool, ServingOperator
@@ -14,8 +16,10 @@ from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.domain.session import AgentErrorCode, AgentRefused, OperatorFacts, Session
 from octomesh_graphql.domain.text import shown
 from octomesh_graphql.store.entities import TenantStore
-from octomesh_graphql.store.sessions import Claim, Sessions
+from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.unit import Unit, write
+
+_NAMESPACE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 async def register_operator(sessions: Sessions, facts: OperatorFacts) -> Session:
@@ -34,8 +38,8 @@ async def register_adapter(sessions: Sessions, now: datetime, *, tenant_id: str,
         adapter = await unit.adapter(rt_id)
         if adapter is None:
             raise missing("adapter", rt_id)
-        unit.save(adapter.registered(now, session=session.key, reason="Its process registered."))
-        unit.also.append(sessions.standing(session))
+        await sessions.check(session)  # after reading: whoever ends it meanwhile makes this attempt race
+        unit.save(adapter.registered(now, session=session, reason="Its process registered."))
         return session
 
     return await write(store, act, caller=agent(session), now=now)
@@ -50,6 +54,7 @@ async def claim_pool(
     """
     operator = await sessions.operator(session)
     store = await tenant_of(sessions, tenant_id)
+    namespace_checked(namespace)
     by = ServingOperator(
         id=operator.id, cluster=operator.cluster, namespace=namespace, version=operator.version, since=now
     )
@@ -58,12 +63,10 @@ async def claim_pool(
         pool = await unit.pool(pool_rt_id)
         if pool is None:
             raise missing("pool", pool_rt_id)
-        claimed = pool.claimed(now, by, session)
-        if claimed is not pool:
-            unit.save(claimed)
-            unit.also += [sessions.standing(session), sessions.claiming(session, tenant_id, pool_rt_id)]
-        return claimed
+        await sessions.check(session)  # after reading: whoever ends it meanwhile makes this attempt race
+        return unit.save(pool.claimed(now, by, session))
 
+    await sessions.claim(session, tenant_id, pool_rt_id)
     return await write(store, act, caller=agent(session), now=now)
 
 
@@ -79,7 +82,7 @@ async def release_pool(sessions: Sessions, session: Session, now: datetime, *, t
         released = pool and pool.released_by(now, session, "The operator released it: its resource was removed.")
         if released and released is not pool:
             unit.save(released)
-            unit.also.append(sessions.standing(session))
+            unit.also.append(sessions.unclaiming(session, tenant_id, pool_rt_id))
 
     try:
         store = await sessions.registry.open(tenant_id)
@@ -87,7 +90,15 @@ async def release_pool(sessions: Sessions, session: Session, now: datetime, *, t
         pass
     else:
         await write(store, act, caller=agent(session), now=now)
-    await sessions.forget(Claim(session=session, tenant_id=tenant_id, rt_id=pool_rt_id))
+
+
+def namespace_checked(namespace: str) -> str:
+    """Itself. Raises `AgentRefused` when no namespace can have that name."""
+    if not _NAMESPACE.fullmatch(namespace):
+        raise AgentRefused(
+            AgentErrorCode.BAD_USER_INPUT, f"'{shown(namespace)}' can't be the name of a Kubernetes namespace."
+        )
+    return namespace
 
 
 def agent(session: Session) -> Caller:

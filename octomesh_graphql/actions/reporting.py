@@ -11,6 +11,7 @@ from octomesh_graphql.actions.arranging import finish_deletion
 from octomesh_graphql.actions.registering import agent, missing, tenant_of
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.session import AgentErrorCode, AgentRefused, Session
+from octomesh_graphql.domain.text import shown
 from octomesh_graphql.domain.wish import Finding, WishedAdapter, wished
 from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.unit import Unit, write
@@ -44,11 +45,11 @@ async def pool_wish(
     """
     await sessions.operator(session)
     store = await tenant_of(sessions, tenant_id)
-    pool = await store.pool(pool_rt_id)
+    adapters = await store.wished_adapters(pool_rt_id, after=after, limit=WISH_ADAPTERS + 1)
+    pool = await store.pool(pool_rt_id)  # after its adapters: one that is deleted has none, which is no wish
     if pool is None:
         raise missing("pool", pool_rt_id)
     pool.spoken_for(session)
-    adapters = await store.wished_adapters(pool_rt_id, after=after, limit=WISH_ADAPTERS + 1)
     told = adapters[:WISH_ADAPTERS]
     return WishPage(
         pool=pool,
@@ -98,7 +99,7 @@ async def _found(unit: Unit, now: datetime, pool: Pool, findings: Mapping[str, F
         if adapter.pool_rt_id != pool.rt_id:
             continue
         finding = findings[rt_id]
-        message = finding.message and finding.message[:MESSAGE_CHARACTERS]
+        message = finding.message and shown(finding.message, MESSAGE_CHARACTERS)
         found = adapter.found(now, generation=finding.generation, phase=finding.phase, message=message)
         news = news or found is not adapter
         unit.save(found)

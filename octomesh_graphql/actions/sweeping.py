@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
@@ -29,6 +29,9 @@ log = structlog.get_logger()
 SWEEP_SECONDS: Final = 1.0
 """Between two looks. With the few seconds of grace after a broken connection it is OFFLINE well within 10 s."""
 
+_AT_ONCE: Final = 8
+"""Losses seen to at once: most of the time is waiting for the journal."""
+
 
 @asynccontextmanager
 async def sweeping(sessions: Sessions) -> AsyncIterator[None]:
@@ -44,8 +47,19 @@ async def sweeping(sessions: Sessions) -> AsyncIterator[None]:
 async def sweep(sessions: Sessions, now: datetime) -> None:
     """End what ran out, and look after everything that nobody speaks for any more."""
     await sessions.lapse()
-    for loss in await sessions.losses():
+    losses = await sessions.losses()
+    for first in range(0, len(losses), _AT_ONCE):
+        await asyncio.gather(*(_settle(sessions, loss, now) for loss in losses[first : first + _AT_ONCE]))
+
+
+async def _settle(sessions: Sessions, loss: Loss, now: datetime) -> None:
+    """See to this loss; what can't be done for one agent is tried again, and holds up no other."""
+    try:
         await settle(sessions, loss, now)
+    except MongoUnavailable:
+        raise
+    except Exception:
+        log.exception("an agent's end could not be settled", agent=loss.session.agent, epoch=loss.session.epoch)
 
 
 async def sign_off(sessions: Sessions, session: Session, now: datetime) -> None:
@@ -62,8 +76,9 @@ async def sign_off(sessions: Sessions, session: Session, now: datetime) -> None:
 async def settle(sessions: Sessions, loss: Loss, now: datetime) -> None:
     """See to everything this loss left behind."""
     claims = await sessions.claims(loss)
-    for claim in claims:
-        await _lose(sessions, claim, loss, now)
+    failures = [failure for claim in claims if (failure := await _tried(_lose(sessions, claim, loss, now)))]
+    if failures:
+        raise failures[0]
     await sessions.settled(loss)
     if claims:
         log.info("agent is gone", agent=loss.session.agent, epoch=loss.session.epoch, why=loss.why, claims=len(claims))
@@ -75,7 +90,9 @@ async def _lose(sessions: Sessions, claim: Claim, loss: Loss, now: datetime) -> 
         entity: CommunicationEntity | None = await found
         if entity:
             parted = entity.released if loss.goodbye and claim.session.of_adapter else entity.lost
-            unit.save(parted(now, session=claim.session.key, reason=loss.why))
+            unit.save(parted(now, session=claim.session, reason=loss.why))
+            if entity.session != claim.session.key:
+                unit.hold(entity)  # the session may be about to speak for it: then it races, and finds itself ended
 
     try:
         store = await sessions.registry.open(claim.tenant_id)
@@ -86,10 +103,23 @@ async def _lose(sessions: Sessions, claim: Claim, loss: Loss, now: datetime) -> 
     await sessions.forget(claim)
 
 
+async def _tried(work: Awaitable[None]) -> Exception | None:
+    """What it failed with, if it did and others can still be done."""
+    try:
+        await work
+    except MongoUnavailable:
+        raise
+    except Exception as failure:
+        return failure
+    return None
+
+
 async def _sweep_on(sessions: Sessions) -> None:
-    failures = 0
+    """Sweep again and again. Not at once where nobody could be heard before: agents must have the time to renew."""
+    failures = 1
     while True:
-        await asyncio.sleep(SWEEP_SECONDS * random.uniform(0.8, 1.2))  # servers that started together part
+        pause = sessions.renew_seconds if failures else SWEEP_SECONDS
+        await asyncio.sleep(pause * random.uniform(1.0, 1.2))  # servers that started together part
         try:
             await sweep(sessions, clock.now())
             failures = 0

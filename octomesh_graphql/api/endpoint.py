@@ -117,8 +117,13 @@ class Endpoint(GraphQL[C, None]):
         return decoded
 
     def encode_json(self, data: object) -> str:
-        """JSON without blanks."""
-        return json.dumps(data, separators=(",", ":"))
+        """JSON without blanks, and with every character as itself: escaped, some texts would be three times as long."""
+        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # half a character, which a client sent and is shown again
+            return json.dumps(data, separators=(",", ":"))
+        return text
 
 
 class TenantEndpoint(Endpoint[Context]):

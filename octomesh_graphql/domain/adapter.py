@@ -17,6 +17,7 @@ from octomesh_graphql.domain.entity import CommunicationEntity, spec_changes, te
 from octomesh_graphql.domain.health import Health, adapter_health
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.problem import ErrorCode, Problem, Refused
+from octomesh_graphql.domain.session import Session
 from octomesh_graphql.domain.states import AdapterType, ConfigurationState, DeploymentState, DescribedEnum
 from octomesh_graphql.domain.tally import Group
 from octomesh_graphql.domain.text import configuration_problems, image_problems, port_problems, same_json
@@ -197,6 +198,13 @@ class Adapter(CommunicationEntity):
         return replace(loose._wishing(now, wanted=False, message=reason)._gone(now, reason), phase=None)
 
     # What agents found
+
+    def registered(self, now: datetime, *, session: Session, reason: str) -> Self:
+        """Its process is there: ONLINE. A new process has acknowledged nothing yet, whatever an earlier one did."""
+        online = super().registered(now, session=session, reason=reason)
+        if online.session == self.session or self.configuration_state is not ConfigurationState.CONFIGURED:
+            return online
+        return replace(online, configuration_state=ConfigurationState.PENDING)
 
     def found(self, now: datetime, *, generation: int, phase: Phase, message: str | None = None) -> Self:
         """With what an operator reported about the wish `generation`; a report about another wish is ignored."""

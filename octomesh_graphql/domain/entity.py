@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from octomesh_graphql.domain.problem import ErrorCode, InvalidValue, Problem, Refused
+from octomesh_graphql.domain.session import Session
 from octomesh_graphql.domain.states import CommunicationState
 from octomesh_graphql.domain.text import clean, clean_name, description_problems, name_key, name_problems, shown
 
@@ -80,20 +81,20 @@ class CommunicationEntity(RuntimeEntity):
             )
         )
 
-    def registered(self, now: datetime, *, session: str, reason: str) -> Self:
+    def registered(self, now: datetime, *, session: Session, reason: str) -> Self:
         """An agent is there: ONLINE. From now on only this session speaks for it."""
         online = self._communicating(CommunicationState.ONLINE, now, reason)
-        return online if online.session == session else online.touched(now, session=session)
+        return online if online.session == session.key else online.touched(now, session=session.key)
 
-    def lost(self, now: datetime, *, session: str, reason: str) -> Self:
-        """The agent of this session vanished: ONLINE becomes OFFLINE. An earlier session does not matter."""
-        if self.session != session or self.communication_state is not CommunicationState.ONLINE:
+    def lost(self, now: datetime, *, session: Session, reason: str) -> Self:
+        """The agent vanished with this session: ONLINE becomes OFFLINE, unless a later one speaks for it by now."""
+        if not session.covers(self.session) or self.communication_state is not CommunicationState.ONLINE:
             return self
         return self._communicating(CommunicationState.OFFLINE, now, reason)
 
-    def released(self, now: datetime, *, session: str, reason: str) -> Self:
-        """The agent of this session signed off for good: UNREGISTERED."""
-        if self.session != session:
+    def released(self, now: datetime, *, session: Session, reason: str) -> Self:
+        """The agent signed off for good with this session: UNREGISTERED, unless a later one speaks for it by now."""
+        if not session.covers(self.session):
             return self
         return self._communicating(CommunicationState.UNREGISTERED, now, reason)
 

@@ -97,7 +97,7 @@ class Pool(CommunicationEntity):
             raise self._served_by(there)
         since = there.since if there else now
         reason = f"The operator '{by.id}' of the cluster '{by.cluster}' serves it."
-        claimed = self.registered(now, session=session.key, reason=reason)
+        claimed = self.registered(now, session=session, reason=reason)
         operator = replace(by, since=since)
         return claimed if claimed.operator == operator else claimed.touched(now, operator=operator)
 
@@ -112,9 +112,9 @@ class Pool(CommunicationEntity):
 
     def released_by(self, now: datetime, session: Session, reason: str) -> Self:
         """Served by nobody, if it was this session that served it."""
-        if self.session != session.key:
+        if not session.covers(self.session):
             return self
-        return self.released(now, session=session.key, reason=reason).touched(now, operator=None, session=None)
+        return self.released(now, session=session, reason=reason).touched(now, operator=None, session=None)
 
     def _served_by(self, other: ServingOperator) -> AgentRefused:
         return AgentRefused(

@@ -70,6 +70,11 @@ class Session:
         tenant_id, _, rt_id = self.agent.partition(_SEPARATOR)
         return tenant_id, rt_id
 
+    def covers(self, key: str | None) -> bool:
+        """Whether an entity with this `key` is spoken for by this session, or by an earlier one of the same agent."""
+        agent, _, epoch = (key or "").rpartition("#")
+        return agent == self.agent and int(epoch) <= self.epoch
+
     @property
     def words(self) -> str:
         """The agent in a sentence."""

@@ -27,6 +27,9 @@ _OPERATORS: Final = "operators"
 _ADAPTERS: Final = "adapterSessions"
 _CLAIMS: Final = "claims"
 
+_KEPT_SECONDS: Final = 30 * 24 * 3600
+"""How long the session of an adapter that has not come back is remembered: nothing of it is on its way any more."""
+
 _RUN_OUT: Final[Document] = {"ended": False, "$expr": {"$lt": ["$leaseExpiry", "$$NOW"]}}
 _DUE: Final[Document] = {"$expr": {"$lte": ["$settleAfter", "$$NOW"]}, "settleAfter": {"$exists": True}}
 
@@ -38,6 +41,11 @@ class Claim:
     session: Session
     tenant_id: str
     rt_id: str
+
+    @property
+    def key(self) -> str:
+        """Names it among all claims: one for each pool and agent."""
+        return f"{self.tenant_id}/{self.rt_id}/{self.session.agent}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +79,8 @@ class Sessions:
             keys = {"ended": 1, "leaseExpiry": 1}
             await self._mongo.create_index(self._system, collection, keys, name="lease")
             await self._mongo.create_index(self._system, collection, {"settleAfter": 1}, name="unsettled", sparse=True)
+        kept = {"name": "kept", "expireAfterSeconds": _KEPT_SECONDS}
+        await self._mongo.create_index(self._system, _ADAPTERS, {"endedAt": 1}, **kept)
         await self._mongo.create_index(self._system, _CLAIMS, {"agent": 1, "epoch": 1}, name="agent")
 
     # One session
@@ -102,8 +112,7 @@ class Sessions:
     async def end(self, session: Session) -> Loss | None:
         """The agent signed off. None when the session was over already."""
         why = _sentence(session, "signed off")
-        ending = {"ended": True, "why": {"$literal": why}, "goodbye": True, "settleAfter": "$$NOW"}
-        done = await self._change(session, {}, ending)
+        done = await self._change(session, {}, _ending(why) | {"goodbye": True})
         return Loss(session=session, ended=True, why=why, goodbye=True) if done else None
 
     async def check(self, session: Session) -> Document:
@@ -125,50 +134,42 @@ class Sessions:
         return {document["_id"]: _operator(document) for document in found}
 
     # What a session speaks for
+    #
+    # A claim is written down before its pool is, and the session is looked at in between. So whoever ends the session
+    # finds the claim in time, or the claim finds the session ended; and a write to the pool in between meets the hold
+    # of the one who looks after the claim. The session itself is part of no transaction: one that is never finished,
+    # because its server froze, would keep the agent from renewing for as long as MongoDB waits for it.
 
-    def standing(self, session: Session) -> Step:
-        """A step of a transaction that succeeds only if the session is alive when the transaction is committed."""
+    async def claim(self, session: Session, tenant_id: str, pool_rt_id: str) -> None:
+        """Write down that the session is about to speak for this pool."""
+        claim = Claim(session=session, tenant_id=tenant_id, rt_id=pool_rt_id)
+        await self._mongo.update(
+            self._system,
+            _CLAIMS,
+            {"_id": claim.key},
+            {
+                "$set": {
+                    "tenantId": tenant_id,
+                    "poolRtId": pool_rt_id,
+                    "agent": session.agent,
+                    "epoch": session.epoch,
+                }
+            },
+            upsert=True,
+        )
 
-        async def stand(transaction: Any) -> None:
-            # A write, so that it meets whoever ends the session meanwhile.
-            alive = await self._mongo.update(
-                self._system, _collection(session), _alive(session), {"$inc": {"writes": 1}}, session=transaction
-            )
-            if not alive:
-                raise session.stale()
-
-        return stand
-
-    def claiming(self, session: Session, tenant_id: str, pool_rt_id: str) -> Step:
-        """A step of a transaction: remember that the session speaks for this pool."""
-
-        async def claim(transaction: Any) -> None:
-            await self._mongo.update(
-                self._system,
-                _CLAIMS,
-                {"_id": f"{tenant_id}/{pool_rt_id}"},
-                {
-                    "$set": {
-                        "tenantId": tenant_id,
-                        "poolRtId": pool_rt_id,
-                        "agent": session.agent,
-                        "epoch": session.epoch,
-                    }
-                },
-                upsert=True,
-                session=transaction,
-            )
-
-        return claim
+    def unclaiming(self, session: Session, tenant_id: str, pool_rt_id: str) -> Step:
+        """A step of the transaction that releases this pool: the claim goes with it."""
+        claim = Claim(session=session, tenant_id=tenant_id, rt_id=pool_rt_id)
+        return lambda transaction: self._forget(claim, transaction)
 
     async def forget(self, claim: Claim) -> None:
-        """Forget a claim, unless another session has it by now."""
-        query = {
-            "_id": f"{claim.tenant_id}/{claim.rt_id}",
-            "agent": claim.session.agent,
-            "epoch": claim.session.epoch,
-        }
-        await self._mongo.delete(self._system, _CLAIMS, query)
+        """Forget a claim, unless a later session of the agent has it by now."""
+        await self._forget(claim, None)
+
+    async def _forget(self, claim: Claim, transaction: Any) -> None:
+        query = {"_id": claim.key, "epoch": {"$lte": claim.session.epoch}}
+        await self._mongo.delete(self._system, _CLAIMS, query, session=transaction)
 
     # Sweeping
 
@@ -179,11 +180,7 @@ class Sessions:
             for document in due:
                 session = _session(document)
                 words = "lost its connection" if document.get("broken") else "has not renewed its lease in time"
-                await self._change(
-                    session,
-                    _RUN_OUT,  # it may just have renewed
-                    {"ended": True, "why": {"$literal": _sentence(session, words)}, "settleAfter": "$$NOW"},
-                )
+                await self._change(session, _RUN_OUT, _ending(_sentence(session, words)))  # it may just have renewed
 
     async def losses(self) -> Sequence[Loss]:
         """What has to be settled now, by whichever server."""
@@ -230,7 +227,7 @@ class Sessions:
             "settleAfter": _in(self.lease_seconds),  # by then it has claimed anew what it still serves
             **{name: {"$literal": text} for name, text in facts.items()},
         }
-        stages: Pipeline = [{"$set": fields}, {"$unset": ["link", "why", "goodbye"]}]
+        stages: Pipeline = [{"$set": fields}, {"$unset": ["link", "why", "goodbye", "endedAt"]}]
         try:
             begun = await self._mongo.modify(self._system, collection, {"_id": agent}, stages, upsert=True)
         except Duplicate:  # two registered for the first time at once
@@ -268,6 +265,10 @@ def _operator(document: Document) -> RegisteredOperator:
     return RegisteredOperator(
         id=document["_id"], cluster=document["cluster"], version=document["version"], last_seen=document["lastSeen"]
     )
+
+
+def _ending(why: str) -> Document:
+    return {"ended": True, "endedAt": "$$NOW", "why": {"$literal": why}, "settleAfter": "$$NOW"}
 
 
 def _in(seconds: float) -> Document:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -11,6 +14,7 @@ from octomesh_graphql.actions.sweeping import sign_off
 from octomesh_graphql.domain.entity import CommunicationEntity
 from octomesh_graphql.domain.session import AgentErrorCode, AgentRefused, OperatorFacts, Session
 from octomesh_graphql.domain.states import CommunicationState
+from octomesh_graphql.store.mongo import Document
 from octomesh_graphql.store.paging import PageRequest
 from octomesh_graphql.store.sessions import Sessions
 from tests.actions.conftest import Agents
@@ -74,6 +78,74 @@ async def test_a_stale_session_can_do_nothing(agents: Agents, sessions: Sessions
             await attempt
         assert refused.value.code is AgentErrorCode.STALE_SESSION
     assert (await agents.pool(pool)).communication_state is ONLINE
+
+
+async def test_a_server_that_froze_over_a_claim_keeps_the_operator_from_nothing(
+    agents: Agents, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, session = await created_pool(agents.store), await agents.operator()
+    mongo = sessions.registry.mongo
+    frozen, thawed = asyncio.Event(), asyncio.Event()
+    transact = mongo.transact
+
+    async def freezing(work: Callable[[Any], Awaitable[None]]) -> None:
+        async def act(transaction: Any) -> None:
+            await work(transaction)
+            frozen.set()
+            await thawed.wait()
+
+        await transact(act)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mongo, "transact", freezing)
+        claiming = asyncio.create_task(agents.claim(session, pool))
+        await frozen.wait()
+    try:
+        async with asyncio.timeout(5):
+            await sessions.renew(session)
+            await sessions.end(session)
+    finally:
+        thawed.set()
+        await asyncio.wait({claiming})
+
+
+async def test_a_claim_that_its_session_does_not_outlive_is_found_and_ended(
+    agents: Agents, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, session = await created_pool(agents.store), await agents.operator()
+    check = sessions.check
+    late: list[str] = []
+
+    async def overtaken(checked: Session) -> Document:
+        found = await check(checked)
+        if not late:  # it signs off between the look at its session and what is written because of it
+            late.append("signed off")
+            await sign_off(sessions, session, LATER)
+        return found
+
+    monkeypatch.setattr(sessions, "operator", AsyncMock(return_value=await sessions.operator(session)))
+    monkeypatch.setattr(sessions, "check", overtaken)
+    with pytest.raises(AgentRefused, match="Register anew"):
+        await agents.claim(session, pool)
+    assert (await agents.pool(pool)).communication_state is UNREGISTERED
+
+
+async def test_a_released_pool_that_was_claimed_again_is_still_looked_after(agents: Agents, sessions: Sessions) -> None:
+    pool, session = await created_pool(agents.store), await agents.operator()
+    await agents.claim(session, pool)
+    await release_pool(sessions, session, LATER, tenant_id="acme", pool_rt_id=pool.rt_id)
+    await agents.claim(session, pool)
+    await sign_off(sessions, session, LATER)
+    assert (await agents.pool(pool)).communication_state is OFFLINE
+
+
+@pytest.mark.parametrize("namespace", ["", "Octo", "octo_mesh", "-octo", "octo/mesh", "o" * 64])
+async def test_a_namespace_that_can_not_be_is_refused(agents: Agents, namespace: str) -> None:
+    pool, session = await created_pool(agents.store), await agents.operator()
+    with pytest.raises(AgentRefused, match="can't be the name of a Kubernetes namespace") as refused:
+        await claim_pool(agents.sessions, session, NOW, tenant_id="acme", pool_rt_id=pool.rt_id, namespace=namespace)
+    assert refused.value.code is AgentErrorCode.BAD_USER_INPUT
+    assert (await agents.pool(pool)).communication_state is UNREGISTERED
 
 
 async def test_a_session_nobody_was_given_is_stale(sessions: Sessions) -> None:

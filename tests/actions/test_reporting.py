@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from octomesh_graphql.actions import reporting
@@ -13,6 +15,7 @@ from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.session import AgentErrorCode, AgentRefused, Session
 from octomesh_graphql.domain.states import DeploymentState
 from octomesh_graphql.domain.wish import Finding
+from octomesh_graphql.store.entities import TenantStore
 from tests.actions.conftest import Agents
 from tests.builders import ALICE, LATER, NOW, an_rt_id, created_adapter, created_pool
 from tests.drivers import both_drivers
@@ -170,6 +173,30 @@ async def test_a_large_wish_is_told_in_pages(
         names += [adapter.name for adapter in page.adapters]
         after = page.next
     assert names == ["A", "B", "C", "D", "E"]
+
+
+async def test_a_pool_that_is_deleted_while_its_wish_is_read_has_no_wish(
+    agents: Agents, pool: Pool, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = TenantStore.wished_adapters
+
+    async def overtaken(store: TenantStore, *arguments: Any, **more: Any) -> Any:
+        await delete_pool(agents.store, ALICE, LATER, rt_id=pool.rt_id, mode=DeletionMode.FORCE)
+        return await read(store, *arguments, **more)
+
+    monkeypatch.setattr(TenantStore, "wished_adapters", overtaken)
+    with pytest.raises(AgentRefused) as refused:  # and not: nothing is wanted any more
+        await pool_wish(agents.sessions, session, tenant_id="acme", pool_rt_id=pool.rt_id)
+    assert refused.value.code is AgentErrorCode.NOT_FOUND
+
+
+async def test_what_a_cluster_says_is_text_and_no_formula(agents: Agents, pool: Pool, session: Session) -> None:
+    a, _ = await agents.store.adapters_of(pool.rt_id)
+    await told(agents, session, pool, a_finding(a, Phase.FAILED, "No\x1b[31m image \u202e" + "x" * 5000))
+    message = (await present(agents, a)).status_message
+    assert message
+    assert message.isprintable()
+    assert len(message) <= reporting.MESSAGE_CHARACTERS
 
 
 async def test_a_report_of_too_much_at_once_is_refused(agents: Agents, pool: Pool, session: Session) -> None:

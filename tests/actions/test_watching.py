@@ -33,6 +33,7 @@ from tests.builders import (
     NOW,
     a_pool,
     a_served_pool,
+    a_session,
     an_adapter,
     an_rt_id,
     created_adapter,
@@ -80,7 +81,7 @@ async def set_state(store: TenantStore, entity: Pool | Adapter, state: Communica
     async def act(unit: Unit) -> None:
         found: Any = await (unit.pool(entity.rt_id) if isinstance(entity, Pool) else unit.adapter(entity.rt_id))
         event = {ONLINE: found.registered, OFFLINE: found.lost, UNREGISTERED: found.released}[state]
-        unit.save(event(NOW, session="plant-1#1", reason=f"It is {state.name}."))
+        unit.save(event(NOW, session=a_session(), reason=f"It is {state.name}."))
 
     await write(store, act, caller=ALICE, now=NOW)
 

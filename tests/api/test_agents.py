@@ -11,8 +11,11 @@ import pytest
 
 from octomesh_graphql.actions.arranging import edit_adapter, edit_pool
 from octomesh_graphql.actions.deploying import deploy_pool_adapters
+from octomesh_graphql.actions.reporting import WISH_ADAPTERS
 from octomesh_graphql.actions.sweeping import sweep
 from octomesh_graphql.domain.session import Session
+from octomesh_graphql.domain.text import CONFIGURATION_BYTES
+from octomesh_graphql.operator.link import LARGEST_MESSAGE
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.sessions import Sessions
@@ -109,6 +112,28 @@ async def test_the_life_of_a_pool_over_the_wire(agents: AgentsApi, api: Api, sto
         'mutation($s: SessionInput!, $p: OctoObjectId!) { releasePool(session: $s, tenantId: "acme", poolRtId: $p) }'
     )
     assert (await agents.ask(release, s=session, p=pool.rt_id))["releasePool"]
+
+
+async def test_the_largest_page_of_a_wish_can_be_taken_in_by_the_operator(
+    agents: AgentsApi, store: TenantStore
+) -> None:
+    pool = a_served_pool(name="North")
+    longest = {"text": "ü" * (CONFIGURATION_BYTES // 2 - 8)}
+    adapters = [a_deployed_adapter(name=f"Adapter {n}", pool=pool, configuration=longest) for n in range(WISH_ADAPTERS)]
+    await stored(store, pool, *adapters)
+    session = await agents.operator()
+    await agents.ask(CLAIM, s=session, pool=pool.rt_id)
+    answer = await agents.post(WISH, {"s": session, "pool": pool.rt_id})
+    assert len(answer.json()["data"]["poolWish"]["adapters"]) == WISH_ADAPTERS
+    assert WISH_ADAPTERS * CONFIGURATION_BYTES * 0.99 < len(answer.content) < LARGEST_MESSAGE / 2
+
+
+async def test_half_a_character_is_shown_again_as_it_was_sent(agents: AgentsApi) -> None:
+    answer = await agents.post('{ half(text: "\ud83d") }')
+    assert answer.status_code in (200, 400)
+    assert answer.json()["errors"]
+    answer = await agents.post(REGISTER, {"id": "plant\ud83d"})
+    assert "plant" in answer.json()["errors"][0]["message"]
 
 
 async def test_refusals_have_codes_that_programs_act_on(agents: AgentsApi, store: TenantStore) -> None:

@@ -18,7 +18,7 @@ from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.tenants import Registry
 from octomesh_graphql.store.unit import write
 from tests.api.conftest import Api, serving
-from tests.builders import ALICE, LATER, NOW, created_adapter, created_pool
+from tests.builders import ALICE, LATER, NOW, a_session, created_adapter, created_pool
 
 POOLS = """subscription($ids: [OctoObjectId!], $after: String) {
   poolChanges(rtIds: $ids, after: $after) { kind cursor rtId pool { name deploymentState summary { adapters } } }
@@ -39,7 +39,7 @@ async def flip(store: TenantStore, pool: Pool, *, online: bool, reason: str = "t
     async def act(unit: Any) -> None:
         present = await unit.pool(pool.rt_id)
         change = present.registered if online else present.lost
-        unit.save(change(LATER, session="plant-1#1", reason=reason))
+        unit.save(change(LATER, session=a_session(), reason=reason))
 
     await write(store, act, caller=ALICE, now=LATER)
 

@@ -20,6 +20,7 @@ from tests.builders import (
     a_deployed_adapter,
     a_pool,
     a_served_pool,
+    a_session,
     adapter_input,
     an_adapter,
     an_rt_id,
@@ -210,7 +211,7 @@ def test_communication_states_follow_their_agent(
 ) -> None:
     for state, outcome in zip(CommunicationState, outcomes, strict=True):
         before = entity.touched(NOW, communication_state=state, communication_state_timestamp=NOW, session="a#1")
-        after = getattr(before, event)(LATER, session="a#1", reason="Because.")
+        after = getattr(before, event)(LATER, session=a_session("a"), reason="Because.")
         assert after.communication_state is outcome
         if outcome is state:
             assert after is before
@@ -223,12 +224,21 @@ def test_communication_states_follow_their_agent(
 @pytest.mark.parametrize("state", list(CommunicationState))
 def test_what_is_told_of_an_earlier_session_is_too_late(event: str, state: CommunicationState) -> None:
     entity = an_adapter(communication_state=state, session="a#2")
-    assert getattr(entity, event)(LATER, session="a#1", reason="Because.") is entity
+    assert getattr(entity, event)(LATER, session=a_session("a"), reason="Because.") is entity
+    assert getattr(entity, event)(LATER, session=a_session("b", 9), reason="Because.") is entity
+
+
+def test_with_a_session_all_earlier_ones_of_its_agent_are_over_too() -> None:
+    entity = an_adapter(communication_state=CommunicationState.ONLINE, session="a#2")
+    assert (
+        entity.lost(LATER, session=a_session("a", 3), reason="Because.").communication_state
+        is CommunicationState.OFFLINE
+    )
 
 
 def test_who_registers_anew_speaks_from_then_on() -> None:
     again = an_adapter(communication_state=CommunicationState.ONLINE, session="a#1").registered(
-        LATER, session="a#2", reason="It called."
+        LATER, session=a_session("a", 2), reason="It called."
     )
     assert (again.session, again.communication_state_timestamp) == ("a#2", None)  # it never was away
 

@@ -9,9 +9,9 @@ import pytest
 from octomesh_graphql.domain.adapter import Phase
 from octomesh_graphql.domain.entity import CommunicationEntity
 from octomesh_graphql.domain.transition import Aspect, Transition, transitions
-from tests.builders import LATER, NOW, a_deployed_adapter, a_pool, a_served_pool, an_adapter
+from tests.builders import LATER, NOW, a_deployed_adapter, a_pool, a_served_pool, a_session, an_adapter
 
-S = "plant-1#1"
+S = a_session()
 POOL = a_served_pool(name="North")
 SOUTH = a_pool(name="South")
 MEMBER = an_adapter(name="OPC UA", pool=POOL)
