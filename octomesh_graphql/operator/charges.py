@@ -5,18 +5,19 @@ Nothing here is the truth about a cluster; that is looked up each time.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from octomesh_graphql.domain.adapter import Phase
 from octomesh_graphql.domain.entity import RT_ID
+from octomesh_graphql.domain.resource import FINALIZER
 from octomesh_graphql.domain.session import Session
 from octomesh_graphql.domain.tenant import TENANT_ID
 from octomesh_graphql.domain.text import shown
 from octomesh_graphql.domain.wish import Finding
 from octomesh_graphql.operator.cluster import Object
+from octomesh_graphql.operator.contests import Contests
 
 
 class Key(NamedTuple):
@@ -53,24 +54,41 @@ class Charge:
     """When it was first seen being deleted, or gone, by a clock of this process."""
     session: Session | None = None
     """The session in which the pool was last claimed, unless it was released since."""
+    served: bool = False
+    """It was served, by this process or an earlier one, and the server does not know yet how that ended."""
     acknowledged: dict[str, Finding] = field(default_factory=dict)
     """What the server was told in this session, by adapter."""
     found: dict[str, Finding] = field(default_factory=dict)
     """What was last told in any session of this process: a change of it is an event."""
+
+    contests: Contests = field(default_factory=Contests)
+    """Where the cluster wants something else than is wished."""
 
     @property
     def available(self) -> frozenset[str]:
         """Adapters that ran when they were last looked at."""
         return frozenset(rt_id for rt_id, finding in self.found.items() if finding.phase is Phase.AVAILABLE)
 
+    def seen(self, *, deleting: bool) -> None:
+        """The resource is there, whatever was thought before."""
+        self.gone = False
+        if not deleting:
+            self.deleting_since = None
+
     def claimed(self, session: Session) -> None:
         """The pool is ours in this session, which knows nothing yet."""
         self.session = session
+        self.served = True
         self.acknowledged = {}
 
     def unclaimed(self) -> None:
         """The pool is not ours, or not any more."""
         self.session = None
+
+    def ended(self) -> None:
+        """The server knows that it is over, or does not care: nothing is left to be told."""
+        self.session = None
+        self.served = False
 
     def news(self, findings: Iterable[Finding]) -> list[Finding]:
         """Those the server does not know."""
@@ -88,24 +106,34 @@ class Charges:
     def __init__(self) -> None:
         self._by_key: dict[Key, Charge] = {}
         self._holders: dict[PoolId, Charge] = {}
-        self.changed = asyncio.Event()
-        """Set when one comes or goes."""
 
     def enter(self, resource: Object) -> Charge:
-        """The charge of a resource, which holds its pool if no other does. Raises `BadSpec`."""
-        key, pool, uid = key_of(resource), pool_of(resource), resource["metadata"]["uid"]
+        """The charge of a resource, which holds its pool if no other does. Raises `BadSpec`.
+
+        A pool that was served once stays that of the resource, whatever its spec says now: what runs is of that pool.
+        """
+        key, uid, deleting = (
+            key_of(resource),
+            resource["metadata"]["uid"],
+            resource["metadata"].get("deletionTimestamp"),
+        )
         charge = self._by_key.get(key)
+        if charge and charge.uid == uid and not charge.served and charge.pool != _served_or_asked(resource):
+            self.leave(charge)  # it was never served: a slip of the pen that was put right
+            charge = None
         if charge is None or charge.uid != uid:
-            charge = self._by_key[key] = Charge(key=key, pool=pool, uid=uid)
-            self.changed.set()
-        if charge.pool != pool:
+            pool = _served_or_asked(resource)
+            kept = FINALIZER in (resource["metadata"].get("finalizers") or ())
+            charge = self._by_key[key] = Charge(key=key, pool=pool, uid=uid, served=kept)
+        charge.seen(deleting=bool(deleting))
+        holder = self._holders.setdefault(charge.pool, charge)
+        if holder.gone or holder.key == key:  # the second: deleted and created again under the same name
+            self._holders[charge.pool] = charge
+        if not deleting and charge.pool != pool_of(resource):
             raise BadSpec(
                 f"The spec named the pool {charge.pool.rt_id} of the tenant '{charge.pool.tenant_id}' before. It can't "
                 "be changed; change it back, or delete this CommunicationPool and create another."
             )
-        holder = self._holders.setdefault(pool, charge)
-        if holder.gone or holder.key == key:  # the second: deleted and created again under the same name
-            self._holders[pool] = charge
         return charge
 
     def holder(self, pool: PoolId) -> Charge | None:
@@ -131,16 +159,10 @@ class Charges:
             del self._by_key[charge.key]
         if self._holders.get(charge.pool) is charge:
             del self._holders[charge.pool]
-        self.changed.set()
 
     def known(self, namespace: str | None = None) -> list[Key]:
         """All of them, or those of a namespace."""
         return [key for key in self._by_key if namespace in (None, key.namespace)]
-
-    @property
-    def namespaces(self) -> set[str]:
-        """Where they are."""
-        return {key.namespace for key in self._by_key}
 
     def __len__(self) -> int:
         return len(self._holders)
@@ -149,6 +171,14 @@ class Charges:
 def key_of(resource: Object) -> Key:
     """The name of a resource."""
     return Key(resource["metadata"]["namespace"], resource["metadata"]["name"])
+
+
+def _served_or_asked(resource: Object) -> PoolId:
+    """The pool that was served for it, as its status remembers, else that of its spec. Raises `BadSpec`."""
+    status = resource.get("status") or {}
+    if status.get("tenantId") and status.get("poolRtId"):
+        return PoolId(status["tenantId"], status["poolRtId"])
+    return pool_of(resource)
 
 
 def pool_of(resource: Object) -> PoolId:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from octomesh_graphql.domain import resource
 
@@ -47,6 +47,10 @@ class Kind(Enum):
         return next(kind for kind in cls if (kind.api_version, kind.kind) == (object["apiVersion"], object["kind"]))
 
 
+WARNINGS: Final = {"type": "Warning"}
+"""The Events that tell of trouble, by their fields."""
+
+
 class ClusterUnavailable(Exception):
     """The cluster can't be reached, is overloaded or did not answer in time; trying again later is the answer."""
 
@@ -59,10 +63,12 @@ class ClusterUnavailable(Exception):
 class ClusterRefused(Exception):
     """The cluster refused a request: `status` (403, 409, 422, …), `reason` and message are its own."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(self, status: int, reason: str, message: str, name: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.name = name
+        """Of the object it is about, if it is about one: else it may be the whole kind that is not there."""
 
 
 class Step(Enum):
@@ -94,9 +100,14 @@ class Cluster(Protocol):
         ...
 
     async def objects(
-        self, kind: Kind, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        kind: Kind,
+        *,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[Object]:
-        """All objects of a kind, of a namespace or of all, with these labels."""
+        """All objects of a kind, of a namespace or of all, with these labels and fields (by path: `type`)."""
         ...
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
@@ -125,7 +136,12 @@ class Cluster(Protocol):
         ...
 
     def watch(
-        self, kind: Kind, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        kind: Kind,
+        *,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Sighting, None]:
         """What is there, LISTED, then what changes, without end: through restarts of the API server, 410 Gone, watches
         that are cut or fall silent. After a break everything is listed anew, and what went meanwhile is told GONE; of
@@ -142,4 +158,8 @@ class Leadership(Protocol):
 
     async def lost(self) -> None:
         """Returns when this process no longer leads; it must stop acting at once."""
+        ...
+
+    def held(self) -> bool:
+        """Whether it certainly leads at this moment. To be asked before each write: who was frozen learns it here."""
         ...

@@ -141,6 +141,8 @@ _STATUS: Final = _structure(
         "communicationStatus": _text("In a few words: In Progress, Registered, or Failed with the reason."),
         "observedGeneration": _number("The generation of this resource that the operator acted on."),
         "operator": _text("The id of the operator that serves the pool."),
+        "tenantId": _text("The tenant whose pool is served; spec.tenantId can't be changed after that."),
+        "poolRtId": _text("The rtId of the pool that is served; spec.poolRtId can't be changed after that."),
         "poolName": _text("What the pool is called, as people named it."),
         "adapters": _text("How many adapters run, of how many that are wanted: 3/4."),
         "conditions": _list_by("type", "What holds: Registered with the server; Ready, all wanted run.", _CONDITION),

@@ -1,6 +1,6 @@
 """Electing the one replica that leads, by a Lease object that the leader keeps renewing.
 
-Time is only ever measured by one's own monotonic clock: a leader gives up `renew_seconds` after it sent the last
+Time is only ever measured by one's own clock since boot: a leader gives up `renew_seconds` after it sent the last
 renewal that was stored, others take over `lease_seconds` after they saw the lease change. So the old leader has
 stopped before a new one starts, whatever the wall clocks of the two say.
 
@@ -14,7 +14,6 @@ import asyncio
 import random
 import secrets
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from octomesh_graphql.operator.clocks import boot_time
 from octomesh_graphql.operator.cluster import ClusterRefused, ClusterUnavailable, Object
 
 log = structlog.get_logger()
@@ -65,7 +65,7 @@ class Candidate:
         lease: LeaseObject,
         times: LeaseTimes,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = boot_time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.identity: Final = f"{socket.gethostname()}_{secrets.token_hex(4)}"
@@ -82,6 +82,10 @@ class Candidate:
     async def lost(self) -> None:
         """Returns when it no longer leads."""
         await self._lost.wait()
+
+    def held(self) -> bool:
+        """Whether it leads now, by the clock: a process that was frozen is told so before `lost` is."""
+        return not self._lost.is_set() and self._clock() < self._renewed_at + self._times.renew_seconds
 
     @asynccontextmanager
     async def leading(self) -> AsyncIterator[Candidate]:

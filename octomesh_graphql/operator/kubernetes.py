@@ -107,25 +107,28 @@ class Kubernetes:
     # Reading
 
     async def objects(
-        self, kind: Kind, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        kind: Kind,
+        *,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[Object]:
-        objects, _ = await self._listed(kind, namespace, labels)
+        objects, _ = await self._listed(kind, namespace, _selecting(labels, fields))
         return objects
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
         try:
             found: Object = await self.ask("GET", _path(kind, namespace, name))
         except ClusterRefused as error:
-            if error.status == 404:
+            if error.status == 404 and error.name == name:
                 return None
-            raise
+            raise  # of an API that is not served, or not yet, nothing is known
         return found
 
-    async def _listed(
-        self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None
-    ) -> tuple[list[Object], str]:
+    async def _listed(self, kind: Kind, namespace: str | None, chosen: Mapping[str, str]) -> tuple[list[Object], str]:
         """All objects, read page by page, and the version of the whole, from which a watch goes on."""
-        query = _selecting(labels) | {"limit": str(self._page)}
+        query = {**chosen, "limit": str(self._page)}
         objects: list[Object] = []
         while True:
             answer = await self.ask("GET", _path(kind, namespace), query)
@@ -177,16 +180,21 @@ class Kubernetes:
     # Watching
 
     async def watch(
-        self, kind: Kind, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        kind: Kind,
+        *,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Sighting, None]:
         told = Told()
         pause, longest = _BREAK_SECONDS
         while True:
             try:
-                objects, version = await self._listed(kind, namespace, labels)
+                objects, version = await self._listed(kind, namespace, _selecting(labels, fields))
                 for sighting in told.listed(objects):
                     yield sighting
-                async with aclosing(self._changes(kind, namespace, labels, version)) as changes:
+                async with aclosing(self._changes(kind, namespace, _selecting(labels, fields), version)) as changes:
                     async for step, object in changes:
                         pause = _BREAK_SECONDS[0]
                         if step:
@@ -198,7 +206,7 @@ class Kubernetes:
             pause = min(2 * pause, longest)
 
     async def _changes(
-        self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None, version: str
+        self, kind: Kind, namespace: str | None, chosen: Mapping[str, str], version: str
     ) -> AsyncGenerator[tuple[Step | None, Object], None]:
         """What happens after a version: one watch after the other, until one breaks. Without a step: only time passed.
 
@@ -206,7 +214,7 @@ class Kubernetes:
         """
         while True:
             before = version
-            async with aclosing(self._one_watch(kind, namespace, labels, version)) as events:
+            async with aclosing(self._one_watch(kind, namespace, chosen, version)) as events:
                 async for event in events:
                     if event["type"] == "ERROR":
                         raise _failure(event["object"])
@@ -216,11 +224,12 @@ class Kubernetes:
                 raise ClusterUnavailable("the watch ended without a word")
 
     async def _one_watch(
-        self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None, version: str
+        self, kind: Kind, namespace: str | None, chosen: Mapping[str, str], version: str
     ) -> AsyncGenerator[Object, None]:
         """The events of one watch, which the API server ends after some minutes."""
         seconds = random.randint(*self._patience.watch_seconds)
-        query = _selecting(labels) | {
+        query = {
+            **chosen,
             "watch": "true",
             "resourceVersion": version,
             "allowWatchBookmarks": "true",
@@ -378,9 +387,9 @@ def _path_of(object: Object) -> str:
     return _path(Kind.of(object), object["metadata"]["namespace"], object["metadata"]["name"])
 
 
-def _selecting(labels: Mapping[str, str] | None) -> dict[str, str]:
-    selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
-    return {"labelSelector": selector} if selector else {}
+def _selecting(labels: Mapping[str, str] | None, fields: Mapping[str, str] | None) -> dict[str, str]:
+    chosen = {"labelSelector": labels, "fieldSelector": fields}
+    return {how: ",".join(f"{key}={value}" for key, value in which.items()) for how, which in chosen.items() if which}
 
 
 # Answers and failures
@@ -431,4 +440,6 @@ def _failure(status: Object, retry_after: str | None = None) -> ClusterUnavailab
     if code in (410, 429) or code >= 500:
         seconds = float(retry_after) if retry_after and retry_after.isdecimal() else None
         return ClusterUnavailable(message, seconds)
-    return ClusterRefused(code, status.get("reason") or "Unknown", message)
+    details = status.get("details")
+    name = details.get("name") if isinstance(details, dict) else None
+    return ClusterRefused(code, status.get("reason") or "Unknown", message, name)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from websockets.exceptions import InvalidStatus
 from octomesh_graphql.domain.session import GRACE_SECONDS, AgentErrorCode, AgentRefused, OperatorFacts, Session
 from octomesh_graphql.domain.states import AdapterType
 from octomesh_graphql.domain.wish import Finding, PoolWish, WishedAdapter
+from octomesh_graphql.operator.clocks import boot_time
 from octomesh_graphql.operator.server import LinkDown, ServerUnavailable
 from octomesh_graphql.operator.together import until_one_ends
 
@@ -33,9 +33,12 @@ logging.getLogger("gql").setLevel(logging.ERROR)  # for debugging it tells whole
 REQUEST_SECONDS: Final = 10.0
 """How long the server may take to answer anything. Usual are milliseconds."""
 
-PING_SECONDS: Final = 8.0
+PING_SECONDS: Final = 1.5
+"""Between a sign of life and asking for the next. The server shortens the lease to `GRACE_SECONDS` when it sees the
+connection break, which this side may not see: so the lease is certain only for so long after a sign."""
+
 PONG_SECONDS: Final = 6.0
-"""A peer that is dead without a word is noticed within 14 s, even if nothing is asked."""
+"""Without a sign of life for so long, another connection is tried."""
 
 GOODBYE_SECONDS: Final = 1.0
 """How long signing off may take: who does not sign off is missed a little later."""
@@ -77,11 +80,6 @@ Hook = Callable[[], None]
 LookAgain = Callable[[str | None, str | None], None]
 
 
-def boot_time() -> float:
-    """Seconds that also pass while the process is frozen or the machine sleeps, as they do for the server."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 class Link:
     """The server, as an operator that is registered there sees it.
 
@@ -108,7 +106,7 @@ class Link:
         self._transport: WebsocketsTransport | None = None
         self._session: Session | None = None
         self._ended = asyncio.Event()
-        self._held_until = self._registered_at = _NEVER
+        self._held_until = self._registered_at = self._heard_at = _NEVER
         self._renew_seconds = REQUEST_SECONDS
         self._stale_at_once = 0
         self.connected = asyncio.Event()
@@ -134,8 +132,10 @@ class Link:
 
     @property
     def leased(self) -> bool:
-        """Whether the lease is certainly still held: counted from before its last renewal was sent."""
-        return self._session is not None and not self.away
+        """Whether the lease is certainly still held: counted from before its last renewal was sent, and only as long as
+        the server can't have missed us, counted from before the last thing was sent that it answered."""
+        heard = self._clock() < self._heard_at + GRACE_SECONDS
+        return self._session is not None and heard and not self.away
 
     @property
     def away(self) -> bool:
@@ -188,6 +188,7 @@ class Link:
         """The one field of the answer. Raises `AgentRefused`, `ServerUnavailable`."""
         if self._transport is None:
             raise LinkDown(self.trouble)
+        sent = self._clock()
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 answer = await self._transport.execute(GraphQLRequest(document, variable_values=variables))
@@ -197,6 +198,7 @@ class Link:
             raise _refusal(error.errors) from error
         except TransportError as error:
             raise LinkDown(f"The connection to the server broke: {_reason(error)}.") from error
+        self._heard_at = max(self._heard_at, sent)
         return _field(answer)
 
     # Being there
@@ -229,7 +231,7 @@ class Link:
         async with self._opened():
             self._ended.clear()
             await self._enter()
-            await until_one_ends(self._listen(), self._keep_renewing(), self._until_stale())
+            await until_one_ends(self._listen(), self._keep_renewing(), self._keep_hearing(), self._until_stale())
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:
@@ -259,8 +261,6 @@ class Link:
             subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
             connect_timeout=REQUEST_SECONDS,
             close_timeout=GOODBYE_SECONDS,
-            ping_interval=PING_SECONDS,
-            pong_timeout=PONG_SECONDS,
             connect_args={"max_size": LARGEST_MESSAGE, "close_timeout": GOODBYE_SECONDS},
         )
 
@@ -317,6 +317,21 @@ class Link:
                 log.warning("lease not renewed", reason=str(error))
                 if lost == _LOST_RENEWALS:
                     raise
+
+    async def _keep_hearing(self) -> NoReturn:
+        """Ask for a sign of life all the time: the lease is certain only after one."""
+        assert self._transport is not None
+        while True:
+            sent = self._clock()
+            self._transport.pong_received.clear()
+            await self._transport.send_ping()
+            try:
+                async with asyncio.timeout(PONG_SECONDS):
+                    await self._transport.pong_received.wait()
+            except TimeoutError as error:
+                raise LinkDown(f"The server gave no sign of life for {PONG_SECONDS:.0f} s.") from error
+            self._heard_at = max(self._heard_at, sent)
+            await asyncio.sleep(PING_SECONDS)
 
     async def _listen(self) -> None:
         """Pass on which pools are to be looked at again."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from octomesh_graphql.domain.resource import MANAGED_BY, MANAGED_BY_OPERATOR, POOL_RT_ID, TENANT
 from octomesh_graphql.operator.charges import Charges, Key, PoolId, key_of
-from octomesh_graphql.operator.cluster import Cluster, Kind, Object
+from octomesh_graphql.operator.cluster import WARNINGS, Cluster, Kind, Object
 from octomesh_graphql.operator.together import until_one_ends
 
 _OF_ADAPTERS: Final = (Kind.DEPLOYMENT, Kind.POD, Kind.SECRET, Kind.SERVICE)
@@ -19,7 +18,10 @@ _NAMES: Final = "octo-"
 
 
 class Noticing:
-    """Watches a cluster, or one namespace of it, and has looked at what may have changed."""
+    """Watches a cluster, or one namespace of it, and has looked at what may have changed.
+
+    Each watch holds a connection, so there is one for each kind, however many namespaces there are.
+    """
 
     def __init__(
         self, cluster: Cluster, charges: Charges, look_at: Callable[[Key], None], *, namespace: str | None = None
@@ -32,45 +34,18 @@ class Noticing:
     async def run(self) -> None:
         """Until it is cancelled, or a watch fails for good."""
         await until_one_ends(
-            self._watch(Kind.COMMUNICATION_POOL, self._namespace, None),
-            *(self._watch(kind, self._namespace, _OURS) for kind in _OF_ADAPTERS),
-            self._watch_events(),
+            self._watch(Kind.COMMUNICATION_POOL, self._namespace),
+            *(self._watch(kind, self._namespace, labels=_OURS) for kind in _OF_ADAPTERS),
+            self._watch(Kind.EVENT, self._namespace, fields=WARNINGS),
         )
 
-    async def _watch(self, kind: Kind, namespace: str | None, labels: dict[str, str] | None) -> None:
-        watch: Any = self._cluster.watch(kind, namespace=namespace, labels=labels)
+    async def _watch(self, kind: Kind, namespace: str | None, **chosen: Mapping[str, str]) -> None:
+        watch: Any = self._cluster.watch(kind, namespace=namespace, **chosen)
         async with aclosing(watch) as sightings:
             async for sighting in sightings:
                 if sighting.object is not None:
                     for key in concerned(kind, sighting.object, self._charges):
                         self._look_at(key)
-
-    async def _watch_events(self) -> NoReturn:
-        """One watch for each namespace that has a CommunicationPool: all Events of a cluster would be a flood."""
-        watches: dict[str, asyncio.Task[None]] = {}
-        try:
-            while True:
-                self._charges.changed.clear()
-                wanted = self._charges.namespaces
-                for namespace in wanted - watches.keys():
-                    watches[namespace] = asyncio.create_task(self._watch(Kind.EVENT, namespace, None))
-                for namespace in watches.keys() - wanted:
-                    watches.pop(namespace).cancel()
-                await self._change(watches.values())
-        finally:
-            for watch in watches.values():
-                watch.cancel()
-            await asyncio.gather(*watches.values(), return_exceptions=True)
-
-    async def _change(self, watches: Iterable[asyncio.Task[None]]) -> None:
-        """Wait until charges come or go. Raises what a watch failed with."""
-        changed = asyncio.ensure_future(self._charges.changed.wait())
-        try:
-            done, _ = await asyncio.wait({changed, *watches}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            changed.cancel()
-        for task in done:
-            task.result()
 
 
 def concerned(kind: Kind, object: Object, charges: Charges) -> Iterable[Key]:

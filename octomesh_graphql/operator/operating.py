@@ -60,7 +60,10 @@ class OperatorPlan:
 class Term:
     """One stay in the lead: everything begins anew with it, and ends with it."""
 
-    def __init__(self, cluster: Cluster, plan: OperatorPlan, operator_id: str, counting: Counting) -> None:
+    def __init__(
+        self, cluster: Cluster, plan: OperatorPlan, operator_id: str, counting: Counting, held: Callable[[], bool]
+    ) -> None:
+        """`held` tells whether the lead is."""
         self._cluster = cluster
         self._namespace = plan.watch_namespace
         self._counting = counting
@@ -80,6 +83,7 @@ class Term:
             look_at=self.queue.add,
             now=lambda: datetime.now(UTC),
             clock=time.monotonic,
+            held=held,
             undeploy_seconds=plan.undeploy_seconds,
         )
 
@@ -135,7 +139,7 @@ class Operator:
         while True:
             log.info("standing by", operator=self.id, cluster=self._cluster.name)
             async with self._cluster.leading() as leadership:
-                self.term = Term(self._cluster, self._plan, self.id, self._counting)
+                self.term = Term(self._cluster, self._plan, self.id, self._counting, leadership.held)
                 try:
                     await until_one_ends(leadership.lost(), self.term.run())
                 finally:

@@ -6,23 +6,32 @@ ever touched twice.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final
 
 from octomesh_graphql.domain.adapter import Phase
-from octomesh_graphql.domain.resource import ADAPTER_RT_ID, FIELD_MANAGER, GROUP, KIND, WISH
+from octomesh_graphql.domain.resource import ADAPTER_RT_ID, GROUP, KIND
 from octomesh_graphql.domain.text import shown
 from octomesh_graphql.domain.wish import Finding, PoolWish, WishedAdapter
 from octomesh_graphql.operator.causes import cause, rolled_out, waits_for
 from octomesh_graphql.operator.cluster import Kind, Object
+from octomesh_graphql.operator.differing import (
+    Difference,
+    Identity,
+    Overruled,
+    differences,
+    identity,
+    told,
+    wish_of,
+    written,
+)
 from octomesh_graphql.operator.manifests import Place, image_of, manifests
 
 _BEING_CREATED: Final = "Being created."
 _RELABELLED: Final = "Being relabelled."
+_NAMED: Final = 3  # fields in one sentence
 _OF_KUBERNETES: Final = frozenset({"foregroundDeletion", "orphan"})  # finalizers that go by themselves
 
 
@@ -44,9 +53,12 @@ class Application:
 
     object: Object
     adapter_rt_id: str
+    generation: int
     why: str
     mended: bool
     """Whether this undoes what somebody else did in the cluster; else the wish is news."""
+    field: str | None = None
+    """The field that was changed, if that is what is mended."""
 
     @property
     def restarts(self) -> bool:
@@ -64,16 +76,22 @@ class Plan:
     """One for each adapter of the wish."""
 
 
-def plan(wish: PoolWish, place: Place, observed: Observed, known: Collection[str] = frozenset()) -> Plan:
+def plan(
+    wish: PoolWish,
+    place: Place,
+    observed: Observed,
+    known: Collection[str] = frozenset(),
+    overruled: Mapping[Identity, Overruled] = MappingProxyType({}),
+) -> Plan:
     """What it takes to get from what was observed to what is wished, and how far that is.
 
     `known` are the rtIds of adapters reported AVAILABLE before, and not unwanted since: only with them can a Deployment
-    that somebody deleted be told from one that never was.
+    that somebody deleted be told from one that never was. What the cluster `overruled` is not mended but told.
     """
     adapters = {adapter.rt_id: adapter for adapter in wish.adapters}
-    shares = _shares(observed)
+    shares = _shares(observed, overruled)
     plans = [
-        _adapter_plan(wish, place, adapters.get(rt_id), shares.get(rt_id, _Share()), rt_id in known)
+        _adapter_plan(wish, place, adapters.get(rt_id), shares.get(rt_id, _Share(overruled=overruled)), rt_id in known)
         for rt_id in sorted({*adapters, *shares})
     ]
     return Plan(
@@ -91,10 +109,17 @@ class _Share:
     """Deployments first: what goes shall go in this order."""
     pods: Sequence[Object] = ()
     events: Sequence[Object] = ()
+    overruled: Mapping[Identity, Overruled]
+    """Of all adapters."""
+
+    def will(self, wished: Object) -> Overruled | None:
+        """What the cluster made of this wish, if it did not take it as it is."""
+        will = self.overruled.get(identity(wished))
+        return will if will and will.wish == wish_of(wished) else None
 
     def like(self, wished: Object) -> Object | None:
         """The one that a manifest is about."""
-        return next((each for each in self.objects if _identity(each) == _identity(wished)), None)
+        return next((each for each in self.objects if identity(each) == identity(wished)), None)
 
     def foreign(self, place: Place) -> tuple[Object, dict[str, Any]] | None:
         """One that another CommunicationPool owns, and its reference to that."""
@@ -103,7 +128,7 @@ class _Share:
         return next(((each, owner) for each, owner in owned if owner and owner["uid"] != own), None)
 
 
-def _shares(observed: Observed) -> dict[str, _Share]:
+def _shares(observed: Observed, overruled: Mapping[Identity, Overruled]) -> dict[str, _Share]:
     objects = _by_adapter([*observed.deployments, *observed.services, *observed.secrets])
     pods = _by_adapter(observed.pods)
     return {
@@ -111,6 +136,7 @@ def _shares(observed: Observed) -> dict[str, _Share]:
             objects=sorted(objects.get(rt_id, ()), key=_order),
             pods=sorted(pods.get(rt_id, ()), key=_order),
             events=observed.events,
+            overruled=overruled,
         )
         for rt_id in {*objects, *pods}
     }
@@ -141,10 +167,10 @@ def _adapter_plan(wish: PoolWish, place: Place, adapter: WishedAdapter | None, s
         return _removal(adapter, share)
     wished = manifests(wish, adapter, place)
     applications = tuple(_applications(adapter, wished, share, known))
-    names = [_identity(each) for each in wished]
+    names = [identity(each) for each in wished]
     return Plan(
         apply=applications,
-        delete=_staying(each for each in share.objects if _identity(each) not in names),
+        delete=_staying(each for each in share.objects if identity(each) not in names),
         findings=_findings(adapter, *_wanted_finding(wished, [each for each in applications if each.restarts], share)),
     )
 
@@ -165,11 +191,21 @@ def _wanted_finding(
     if leaving := [each for object in wished if (each := share.like(object)) and _leaving(each)]:
         return Phase.PROGRESSING, f"Waiting for {_remainder(leaving[0])} to be gone; then it is created anew."
     deployment = next(each for each in share.objects if Kind.of(each) is Kind.DEPLOYMENT)
+    against = _overruled(wished, share)
+    if deployment["spec"].get("replicas", 1) == 0:
+        return Phase.FAILED, f"The cluster lets none of it run. {against}"
     if rolled_out(deployment):
-        return Phase.AVAILABLE, None
+        return Phase.AVAILABLE, f"It runs. {against}" if against else None
     if found := cause(deployment, share.pods, share.events):
         return Phase.FAILED if found.final else Phase.PROGRESSING, found.message
     return Phase.PROGRESSING, waits_for(deployment, share.pods)
+
+
+def _overruled(wished: Sequence[Object], share: _Share) -> str:
+    """What the cluster does not take as it is wished; empty if it takes it all."""
+    wills = [(object["kind"], will) for object in wished if (will := share.will(object)) and share.like(object)]
+    fields = [f"{field} of the {kind}" for kind, will in wills for field in sorted(will.fields)]
+    return f"The cluster, perhaps an admission webhook, sets {_listed(fields[:_NAMED])} differently." if fields else ""
 
 
 def _foreign_finding(place: Place, object: Object, owner: Mapping[str, Any]) -> tuple[Phase, str]:
@@ -193,23 +229,40 @@ def _applications(
 ) -> Iterator[Application]:
     deployment = next(each for each in wished if Kind.of(each) is Kind.DEPLOYMENT)
     seen = share.like(deployment)
-    settled = known and (seen is None or _wish_of(seen) == _wish_of(deployment))
+    settled = known and (seen is None or wish_of(seen) == wish_of(deployment))
     for object in wished:
-        if why := _why(adapter, object, share.like(object), settled):
+        found = share.like(object)
+        difference = _difference(object, found, share.will(object))
+        if why := _why(adapter, object, found, difference, settled):
             mended = why.startswith("Mended:")
-            yield Application(object=object, adapter_rt_id=adapter.rt_id, why=why, mended=mended)
+            yield Application(
+                object=object,
+                adapter_rt_id=adapter.rt_id,
+                generation=adapter.generation,
+                why=why,
+                mended=mended,
+                field=written(difference.path) if difference and mended else None,
+            )
 
 
-def _why(adapter: WishedAdapter, wished: Object, found: Object | None, settled: bool) -> str | None:
+def _difference(wished: Object, found: Object | None, will: Overruled | None) -> Difference | None:
+    """The first one that is not the cluster's own will."""
+    if found is None:
+        return None
+    return next((each for each in differences(wished, found) if not (will and will.wants(each))), None)
+
+
+def _why(
+    adapter: WishedAdapter, wished: Object, found: Object | None, difference: Difference | None, settled: bool
+) -> str | None:
     """Why an object has to be applied; None if it has not. `settled`: all of it had been there for this wish."""
     if found is None:
         return f"Mended: the {wished['kind']} had been deleted." if settled else _BEING_CREATED
-    if _leaving(found):
+    if _leaving(found) or difference is None:
         return None
-    if _wish_of(found) != _wish_of(wished):
+    if wish_of(found) != wish_of(wished):
         return _update(adapter, wished, found)
-    difference = next(_differences(wished, found), None)
-    return f"Mended: {_told(difference, found)}." if difference else None
+    return f"Mended: {told(difference, found)}."
 
 
 def _update(adapter: WishedAdapter, wished: Object, found: Object) -> str:
@@ -235,18 +288,9 @@ def _findings(adapter: WishedAdapter | None, phase: Phase, message: str | None) 
 # Objects
 
 
-def _identity(object: Object) -> tuple[str, str]:
-    return object["kind"], object["metadata"]["name"]
-
-
-def _wish_of(object: Object) -> str | None:
-    wish: str | None = object["metadata"].get("annotations", {}).get(WISH)
-    return wish
-
-
 def _running_part(object: Object) -> str:
     """The part of the hash that is about what runs."""
-    return (_wish_of(object) or "").partition("-")[0]
+    return (wish_of(object) or "").partition("-")[0]
 
 
 def _leaving(object: Object) -> bool:
@@ -277,112 +321,3 @@ def _remainder(object: Object) -> str:
 def _listed(things: Iterable[str]) -> str:
     *some, last = things
     return f"{', '.join(some)} and {last}" if some else last
-
-
-# What somebody else changed
-
-
-@dataclass(frozen=True)
-class _Difference:
-    """A field that is not as wished."""
-
-    path: tuple[_Step, ...]
-    missing: bool
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One step into an object: a field, or with `item` the element of a list that is known by a name or a uid."""
-
-    name: str
-    item: Mapping[str, Any] | None = None
-
-
-def _differences(wished: Any, found: Any, path: tuple[_Step, ...] = ()) -> Iterator[_Difference]:
-    """Fields that are wished and are not so. What nobody wishes anything about is free: defaults, fields of others."""
-    if found is None and wished not in ("", [], {}):  # the API server leaves empty values out
-        yield _Difference(path, missing=True)
-    elif isinstance(wished, dict) and isinstance(found, dict):
-        for name, value in wished.items():
-            yield from _differences(value, found.get(name), (*path, _Step(name)))
-    elif isinstance(found, list) and (key := _list_key(wished)):
-        for value in wished:
-            item = next((each for each in found if each.get(key) == value[key]), None)
-            yield from _differences(value, item, (*path, _Step(value[key], item or value)))
-    elif found is not None and not _same(wished, found, path):
-        yield _Difference(path, missing=False)
-
-
-def _list_key(wished: Any) -> str | None:
-    """What tells the elements of a list apart, if it is not to be compared as a whole."""
-    if not isinstance(wished, list) or not wished:
-        return None
-    return next(
-        (key for key in ("uid", "name") if all(isinstance(each, dict) and key in each for each in wished)), None
-    )
-
-
-def _same(wished: Any, found: Any, path: Sequence[_Step]) -> bool:
-    if wished == found:
-        return True
-    if not any(step.name == "resources" for step in path):
-        return False
-    one, other = _quantity(wished), _quantity(found)  # the API server writes 1024Mi as 1Gi, and 0.5 as 500m
-    return one is not None and one == other
-
-
-_QUANTITY: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([KMGTPE]i)|([numkMGTPE])|[eE]([+-]?\d{1,2}))?")
-
-
-def _quantity(given: Any) -> Decimal | None:
-    """The number that a Kubernetes quantity stands for."""
-    parts = _QUANTITY.fullmatch(str(given))
-    if parts is None:
-        return None
-    number, binary, decimal, exponent = parts.groups()
-    if binary:
-        return Decimal(number) * Decimal(1024) ** ("KMGTPE".index(binary[0]) + 1)
-    power = 3 * ("num kMGTPE".index(decimal) - 3) if decimal else int(exponent or 0)
-    return Decimal(number) * Decimal(10) ** power
-
-
-def _told(difference: _Difference, found: Object) -> str:
-    """What happened to the field, by whose hand if that is known."""
-    manager = _manager(found, difference.path)
-    by = f" by '{shown(manager, 80)}'" if manager else ""
-    return f"{_written(difference.path)} had been {'removed' if difference.missing else 'changed'}{by}"
-
-
-def _written(path: Iterable[_Step]) -> str:
-    """The path as people write it: `spec.template.spec.containers[adapter].image`."""
-    text = "".join(
-        f"[{step.name}]" if step.item is not None or not step.name.isidentifier() else f".{step.name}" for step in path
-    )
-    return text.removeprefix(".")
-
-
-def _manager(object: Object, path: Sequence[_Step]) -> str | None:
-    """Who, other than the operator, says that the field is theirs; the latest one. Who removed a field is not kept."""
-    entries = [
-        entry
-        for entry in object["metadata"].get("managedFields") or ()
-        if entry.get("manager") != FIELD_MANAGER and _owns(entry.get("fieldsV1") or {}, path)
-    ]
-    latest = max(entries, key=lambda entry: entry.get("time") or "", default=None)
-    return latest and latest.get("manager")
-
-
-def _owns(fields: Mapping[str, Any], path: Sequence[_Step]) -> bool:
-    for step in path:
-        owned = next((below for key, below in fields.items() if _leads(key, step)), None)
-        if not owned:
-            return owned is not None  # nothing further down: it is owned as a whole
-        fields = owned
-    return True
-
-
-def _leads(key: str, step: _Step) -> bool:
-    """Whether a key of `fieldsV1` is this step: `f:replicas`, or `k:{"name":"adapter"}` for an element of a list."""
-    if step.item is None:
-        return key == f"f:{step.name}"
-    return key.startswith("k:") and json.loads(key[2:]).items() <= step.item.items()

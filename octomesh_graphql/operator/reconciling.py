@@ -16,7 +16,7 @@ import structlog
 from octomesh_graphql.domain.adapter import Phase
 from octomesh_graphql.domain.resource import FINALIZER
 from octomesh_graphql.domain.session import AgentErrorCode, AgentRefused
-from octomesh_graphql.domain.wish import Finding
+from octomesh_graphql.domain.wish import Finding, PoolWish
 from octomesh_graphql.operator.charges import BadSpec, Charge, Charges, Key, key_of
 from octomesh_graphql.operator.cluster import Cluster, ClusterRefused, Kind, Object
 from octomesh_graphql.operator.manifests import PlaceSettings, place_of
@@ -24,10 +24,12 @@ from octomesh_graphql.operator.planning import plan
 from octomesh_graphql.operator.server import Server, ServerUnavailable
 from octomesh_graphql.operator.standing import (
     Standing,
+    beginning,
     being_removed,
     doubled,
     not_found,
     refused,
+    says_the_same,
     served_by_another,
     serving,
     standing,
@@ -60,13 +62,17 @@ REMOVING_SECONDS: Final = 2.0
 """Between two looks at something that is going."""
 
 UNDEPLOY_SECONDS: Final = 60.0
-"""How long a CommunicationPool that is deleted waits for what was made for it: twice a pod's grace period."""
+"""How long a CommunicationPool that is deleted waits for what was made for it, which is twice a pod's grace period, and
+for a server that is away."""
 
 _TRIED_AGAIN = (AgentErrorCode.STALE_SESSION, AgentErrorCode.POOL_NOT_CLAIMED)
 
 
 class Reconciler:
-    """What is done about each CommunicationPool. It keeps what was told to whom, and nothing of the cluster."""
+    """What is done about each CommunicationPool, as long as the lead is `held`; always, where nobody else could lead.
+
+    It keeps what was told to whom, and nothing of the cluster.
+    """
 
     def __init__(
         self,
@@ -78,6 +84,7 @@ class Reconciler:
         look_at: Callable[[Key], None],
         now: Callable[[], datetime],
         clock: Callable[[], float],
+        held: Callable[[], bool] = lambda: True,
         undeploy_seconds: float = UNDEPLOY_SECONDS,
     ) -> None:
         self._cluster = cluster
@@ -86,7 +93,7 @@ class Reconciler:
         self._operator_id = operator_id
         self._look_at = look_at
         self._now = now
-        self._steps = Steps(cluster, server)
+        self._steps = Steps(cluster, server, held, clock)
         self._undeploying = Undeploying(steps=self._steps, place=place, seconds=undeploy_seconds, clock=clock)
         self.charges = Charges()
 
@@ -112,6 +119,8 @@ class Reconciler:
             return await self._unusable(resource, str(error))
         if resource["metadata"].get("deletionTimestamp"):
             return await self._undeploy(resource, charge)
+        if not resource.get("status"):
+            return await self._told(resource, beginning(), 0)
         holder = self.charges.holder(charge.pool)
         if holder and holder is not charge:
             return await self._told(resource, doubled(_named(holder.key)), RESYNC_SECONDS)
@@ -122,7 +131,7 @@ class Reconciler:
     async def _serve(self, resource: Object, charge: Charge) -> float:
         """A round, and what stands in its way told in the status."""
         try:
-            findings, stands = await self._round(resource, charge)
+            pause, stands = await self._round(resource, charge)
         except AgentRefused as refusal:
             charge.unclaimed()
             if refusal.code in _TRIED_AGAIN:
@@ -132,36 +141,48 @@ class Reconciler:
             if not self._server.away:  # it is being linked again right now
                 raise
             return await self._told(resource, unreachable(str(error)), UNREACHABLE_SECONDS)
+        return await self._told(resource, stands, pause)
+
+    async def _round(self, resource: Object, charge: Charge) -> tuple[float, Standing]:
+        """Ask, observe, plan, apply, report. What the cluster refuses altogether is the failure of all adapters."""
+        wish = await self._steps.ask(charge)
+        try:
+            findings = await self._make(resource, charge, wish)
         except ClusterRefused as error:
             if error.status == CONFLICT:
                 raise
-            return await self._told(resource, refused(f"The cluster refuses: {error}"), FAILED_SECONDS)
-        return await self._told(resource, stands, _pause(findings))
+            why = f"The cluster refuses: {error}"
+            await self._steps.report(resource, charge, wish, _unsettled(wish, charge, why))
+            return FAILED_SECONDS, refused(why)
+        await self._steps.report(resource, charge, wish, findings)
+        return _pause(findings), serving(wish, findings)
 
-    async def _round(self, resource: Object, charge: Charge) -> tuple[Sequence[Finding], Standing]:
-        """Ask, observe, plan, apply, report."""
-        wish = await self._steps.ask(charge)
+    async def _make(self, resource: Object, charge: Charge, wish: PoolWish) -> Sequence[Finding]:
+        """Observe, plan, apply."""
         await self._keep(resource)
         observed = await self._steps.observe(charge)
-        steps = plan(wish, place_of(resource, self._place), observed, charge.available)
-        findings = await self._steps.apply(resource, charge, steps)
-        await self._steps.report(resource, charge, wish, findings)
-        return findings, serving(wish, findings)
+        place = place_of(resource, self._place)
+        steps = plan(wish, place, observed, charge.available, charge.contests.overruled)
+        return await self._steps.apply(resource, charge, steps)
 
     async def _keep(self, resource: Object) -> None:
         """Our finalizer on it, so that it can't go before what is made for it."""
         finalizers = resource["metadata"].get("finalizers") or []
         if FINALIZER not in finalizers:
+            self._steps.must_lead()
             await self._cluster.set_finalizers(resource, [*finalizers, FINALIZER])
 
     async def _told(self, resource: Object, stands: Standing, again: float) -> float:
         """The status says how it stands; it is written only if it does not say so yet."""
-        status = standing(resource, stands, operator=self._operator_id, now=self._now())
+        charge = self.charges.get(key_of(resource))
+        served = charge.pool if charge and charge.served else None
+        status = standing(resource, stands, operator=self._operator_id, now=self._now(), served=served)
         if status["status"] != resource.get("status"):
+            self._steps.must_lead()
             await self._cluster.apply_status(status)
-            log.info(
-                "status", resource=str(key_of(resource)), says=stands.registered.message, ready=stands.ready.status
-            )
+            if not says_the_same(resource, status):
+                says, ready = stands.registered.message, stands.ready.status
+                log.info("status", resource=str(key_of(resource)), says=says, ready=ready)
         return again * random.uniform(0.9, 1.1)
 
     # A resource that goes, or is none
@@ -182,30 +203,31 @@ class Reconciler:
             return None
         charge.gone = True
         heir = self.charges.heir(charge)
-        served = charge.session is not None and self.charges.holder(charge.pool) is charge
-        if served and heir is None and not await self._farewell(charge):
+        untold = charge.served and self.charges.holder(charge.pool) is charge
+        if untold and heir is None and not await self._undeploying.farewell(charge):
             return REMOVING_SECONDS
         self.charges.leave(charge)
         if heir:
             self._look_at(heir.key)
         return None
 
-    async def _farewell(self, charge: Charge) -> bool:
-        """Whether the server knows that it is gone, or does not care."""
-        try:
-            return await self._undeploying.farewell(charge)
-        except AgentRefused as refusal:
-            if refusal.code is AgentErrorCode.STALE_SESSION:
-                raise
-            return True
-
     async def _unusable(self, resource: Object, why: str) -> float:
-        """Nothing is done about it but telling so; it may go at any time."""
+        """Nothing is done about it but telling so; a pool that was served until now is released. It may go at any time,
+        with what was made for it."""
         finalizers = resource["metadata"].get("finalizers") or []
         if resource["metadata"].get("deletionTimestamp") and FINALIZER in finalizers:
+            self._steps.must_lead()
             await self._cluster.set_finalizers(resource, [each for each in finalizers if each != FINALIZER])
             return REMOVING_SECONDS
-        return await self._told(resource, refused(why), RESYNC_SECONDS)
+        again = await self._told(resource, refused(why), RESYNC_SECONDS)
+        charge = self.charges.get(key_of(resource))
+        if charge and charge.session and self.charges.holder(charge.pool) is charge:
+            try:
+                await self._steps.release(charge)
+            except AgentRefused as refusal:
+                log.info("not released", resource=str(charge.key), reason=str(refusal))
+            charge.unclaimed()
+        return again
 
 
 def _answer(refusal: AgentRefused) -> tuple[Standing, float]:
@@ -217,6 +239,17 @@ def _answer(refusal: AgentRefused) -> tuple[Standing, float]:
             return not_found(str(refusal)), NOT_FOUND_SECONDS
         case _:
             return refused(str(refusal)), NOT_FOUND_SECONDS
+
+
+def _unsettled(wish: PoolWish, charge: Charge, why: str) -> list[Finding]:
+    """A failure for each adapter, but for those of which the end of the same wish was seen: it may still be so."""
+    ends = {each for each in charge.found.values() if each.phase in (Phase.AVAILABLE, Phase.GONE)}
+    settled = {(each.rt_id, each.generation): each for each in ends}
+    return [
+        settled.get((each.rt_id, each.generation))
+        or Finding(rt_id=each.rt_id, generation=each.generation, phase=Phase.FAILED, message=why)
+        for each in wish.adapters
+    ]
 
 
 def _pause(findings: Sequence[Finding]) -> float:

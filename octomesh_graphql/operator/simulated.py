@@ -68,6 +68,8 @@ class SimulatedCluster:
         self._leader: _Leader | None = None
         self.requests: Counter[str] = Counter()
         """How often each operation was asked for, those that failed included."""
+        self.admission: Callable[[Object], object] = lambda object: None
+        """What a mutating webhook does with each object the operator applies: it changes the object it is given."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,10 +89,15 @@ class SimulatedCluster:
         return hashlib.sha256(self._name.encode()).hexdigest()[:8]
 
     async def objects(
-        self, kind: Kind, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        kind: Kind,
+        *,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[Object]:
         async with self._served(Request(operation="objects", kind=kind, namespace=namespace)):
-            return [copied(object) for object in self._objects.select(kind, namespace, labels)]
+            return [copied(object) for object in self._objects.select(kind, namespace, labels, fields)]
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
         async with self._served(Request(operation="get", kind=kind, namespace=namespace, name=name)):
@@ -99,7 +106,9 @@ class SimulatedCluster:
 
     async def apply(self, wished: Object) -> Object:
         async with self._served(_request("apply", wished)):
-            applied: Object = copied(self._objects.apply(copied(wished), FIELD_MANAGER))
+            admitted = copied(wished)
+            self.admission(admitted)
+            applied: Object = copied(self._objects.apply(admitted, FIELD_MANAGER))
             return applied
 
     async def apply_status(self, status: Object) -> None:
@@ -124,14 +133,19 @@ class SimulatedCluster:
             return
 
     async def watch(
-        self, kind: Kind, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        kind: Kind,
+        *,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Sighting, None]:
         told = Told()
         while True:
             # Listening begins before listing, so that nothing falls in between.
-            with self._inbox(kind, namespace, labels) as inbox:
+            with self._inbox(kind, namespace, labels, fields) as inbox:
                 try:
-                    objects = await self.objects(kind, namespace=namespace, labels=labels)
+                    objects = await self.objects(kind, namespace=namespace, labels=labels, fields=fields)
                     inbox.expect(objects)
                     for sighting in told.listed(objects):
                         yield sighting
@@ -151,6 +165,11 @@ class SimulatedCluster:
                 yield leader
             finally:
                 leader.depose()
+
+    @property
+    def watches(self) -> int:
+        """How many watches there are."""
+        return len(self._inboxes)
 
     # What people do
 
@@ -231,8 +250,10 @@ class SimulatedCluster:
         return fault
 
     @contextmanager
-    def _inbox(self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None) -> Iterator[_Inbox]:
-        inbox = _Inbox(namespace, dict(labels or {}))
+    def _inbox(
+        self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None, fields: Mapping[str, str] | None
+    ) -> Iterator[_Inbox]:
+        inbox = _Inbox(namespace, dict(labels or {}), dict(fields or {}))
         self._objects.listen(kind, inbox.put)
         self._inboxes.add(inbox)
         try:
@@ -257,6 +278,9 @@ class _Leader:
     async def lost(self) -> None:
         await self._lost.wait()
 
+    def held(self) -> bool:
+        return not self._lost.is_set()
+
     def depose(self) -> None:
         self._lost.set()
 
@@ -264,7 +288,8 @@ class _Leader:
 class _Inbox:
     """What one watch has not told yet: of each object the latest, so that it never holds more than there are."""
 
-    def __init__(self, namespace: str | None, labels: Mapping[str, str]) -> None:
+    def __init__(self, namespace: str | None, labels: Mapping[str, str], fields: Mapping[str, str]) -> None:
+        self._fields = fields
         self._namespace = namespace
         self._labels = labels
         self._matching: set[str] = set()
@@ -279,9 +304,9 @@ class _Inbox:
     def put(self, step: Step, object: Object) -> None:
         """Keep a change, if the watch is about that object; one that no longer matches is gone for it."""
         uid = object["metadata"]["uid"]
-        if step is Step.SEEN and matches(object, self._namespace, self._labels):
+        if step is Step.SEEN and matches(object, self._namespace, self._labels, self._fields):
             self._matching.add(uid)
-        elif uid in self._matching or matches(object, self._namespace, self._labels):
+        elif uid in self._matching or matches(object, self._namespace, self._labels, self._fields):
             self._matching.discard(uid)
             step = Step.GONE
         else:

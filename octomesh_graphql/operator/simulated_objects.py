@@ -79,14 +79,20 @@ class Objects:
         stored = self._stored[kind].get((namespace, name))
         return stored.object if stored else None
 
-    def select(self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None) -> list[Object]:
-        """All objects of a kind with these labels, by name."""
+    def select(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        labels: Mapping[str, str] | None,
+        fields: Mapping[str, str] | None = None,
+    ) -> list[Object]:
+        """All objects of a kind with these labels and fields, by name."""
         all_of_kind = self._stored[kind]
         # The rarest label leaves the fewest to look at: with a thousand adapters, one label has them all.
         marked = [self._labelled.get((kind, *label), {}) for label in (labels or {}).items()]
         candidates = min(marked, key=len) if marked else all_of_kind
         found = (all_of_kind[key].object for key in sorted(candidates))
-        return [object for object in found if matches(object, namespace, labels)]
+        return [object for object in found if matches(object, namespace, labels, fields)]
 
     def listen(self, kind: Kind, listener: Listener) -> None:
         """Be told of every change of an object of a kind, while it happens."""
@@ -274,10 +280,14 @@ def key_of(object: Object) -> Key:
     return object["metadata"]["namespace"], object["metadata"]["name"]
 
 
-def matches(object: Object, namespace: str | None, labels: Mapping[str, str] | None) -> bool:
-    """Whether it is in the namespace and has the labels, as far as they are asked for."""
+def matches(
+    object: Object, namespace: str | None, labels: Mapping[str, str] | None, fields: Mapping[str, str] | None = None
+) -> bool:
+    """Whether it is in the namespace and has the labels and fields of its own, as far as they are asked for."""
     metadata = object["metadata"]
     if namespace is not None and metadata["namespace"] != namespace:
+        return False
+    if any(object.get(name) != value for name, value in (fields or {}).items()):
         return False
     return not labels or labels.items() <= metadata.get("labels", {}).items()
 

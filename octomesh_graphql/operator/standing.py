@@ -49,12 +49,18 @@ class Standing:
     """How many run of how many wanted, for instance `3/4`. None: what the status says stays."""
 
 
-def standing(resource: Object, stands: Standing, *, operator: str, now: datetime) -> Object:
-    """The status to apply to a CommunicationPool, with the operator's id. `now` is told only of what changed."""
+def standing(
+    resource: Object, stands: Standing, *, operator: str, now: datetime, served: tuple[str, str] | None = None
+) -> Object:
+    """The status to apply to a CommunicationPool, with the operator's id. `now` is told only of what changed.
+
+    `served` are tenant and rtId of the pool that is served by it; None: what the status says stays.
+    """
     metadata, present = resource["metadata"], resource.get("status") or {}
     pool_name = present.get("poolName") if stands.pool_name is None else stands.pool_name
     adapters = present.get("adapters") if stands.adapters is None else stands.adapters
-    known = {"poolName": pool_name, "adapters": adapters}
+    tenant_id, pool_rt_id = served or (present.get("tenantId"), present.get("poolRtId"))
+    known = {"tenantId": tenant_id, "poolRtId": pool_rt_id, "poolName": pool_name, "adapters": adapters}
     status = {
         "communicationStatus": shown(stands.communication_status, MESSAGE_CHARACTERS),
         "observedGeneration": metadata.get("generation", 1),
@@ -71,6 +77,12 @@ def standing(resource: Object, stands: Standing, *, operator: str, now: datetime
         "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
         "status": status,
     }
+
+
+def says_the_same(one: Object, other: Object) -> bool:
+    """Whether two states of a CommunicationPool read the same: what they say of being registered, and whether ready."""
+    pairs = [(_present(each, REGISTERED).get("message"), _present(each, READY).get("status")) for each in (one, other)]
+    return pairs[0] == pairs[1]
 
 
 def beginning() -> Standing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,7 +15,8 @@ from octomesh_graphql.domain.session import Session
 from octomesh_graphql.domain.wish import Finding, PoolWish
 from octomesh_graphql.operator.causes import refusal, rolled_out
 from octomesh_graphql.operator.charges import Charge
-from octomesh_graphql.operator.cluster import Cluster, ClusterRefused, ClusterUnavailable, Kind, Object
+from octomesh_graphql.operator.cluster import WARNINGS, Cluster, ClusterRefused, ClusterUnavailable, Kind, Object
+from octomesh_graphql.operator.differing import identity
 from octomesh_graphql.operator.manifests import labels_of
 from octomesh_graphql.operator.planning import Application, Observed, Plan
 from octomesh_graphql.operator.server import LinkDown, Server, ServerUnavailable
@@ -36,12 +37,19 @@ class LeaseLost(ServerUnavailable):
     """The session may have ended: another operator may be in charge, so nothing more is applied."""
 
 
+class LeadLost(ServerUnavailable):
+    """Another replica may lead by now, so nothing more is written."""
+
+
 @dataclass(frozen=True)
 class Steps:
     """What is done in a cluster, and said to the server, about one charge at a time."""
 
     cluster: Cluster
     server: Server
+    held: Callable[[], bool]
+    """Whether this replica leads at this moment."""
+    clock: Callable[[], float]
 
     async def ask(self, charge: Charge) -> PoolWish:
         """The wish about its pool, which is claimed first if it is not in this session."""
@@ -64,38 +72,49 @@ class Steps:
         return Observed(deployments=deployments, pods=pods, secrets=secrets, services=services, events=events)
 
     async def _warnings(self, namespace: str) -> list[Object]:
-        events = await self.cluster.objects(Kind.EVENT, namespace=namespace)
-        return [event for event in events if event.get("type") == "Warning"]
+        return await self.cluster.objects(Kind.EVENT, namespace=namespace, fields=WARNINGS)
 
     async def apply(self, resource: Object, charge: Charge, plan: Plan) -> list[Finding]:
         """Bring it about; returns the findings, with what the cluster refused.
 
-        Raises `LeaseLost` before the first object that may not be applied any more.
+        Raises `LeaseLost` or `LeadLost` before the first object that may not be applied any more.
         """
         refused: dict[str, str] = {}
+        contested: dict[str, str] = {}
         for application in plan.apply:
-            if application.adapter_rt_id not in refused:
-                self._must_hold(charge)
+            if application.adapter_rt_id in refused:
+                continue
+            self._must_hold(charge)
+            if not charge.contests.rests(application, self.clock()):
                 await self._apply(resource, charge, application, refused)
+            if told := charge.contests.told(application, self.clock()):
+                contested[application.adapter_rt_id] = told
         for object in plan.delete:
             self._must_hold(charge)
             await self.delete(charge, object, refused)
-        return [_corrected(finding, refused.get(finding.rt_id)) for finding in plan.findings]
+        failures = contested | refused
+        return [_corrected(finding, failures.get(finding.rt_id)) for finding in plan.findings]
 
     async def _apply(self, resource: Object, charge: Charge, application: Application, refused: dict[str, str]) -> None:
         object = application.object
         try:
-            await self.cluster.apply(object)
+            answer = await self.cluster.apply(object)
         except ClusterRefused as error:
             refused[application.adapter_rt_id] = _why_refused(object, error)
             return
         log.info("applied", why=application.why, **_facts(charge, object))
-        if application.mended:
-            said = f"{object['kind']} {object['metadata']['name']}: {application.why.removeprefix('Mended: ')}"
+        news = charge.contests.applied(application, answer, self.clock())
+        will, what = charge.contests.overruled.get(identity(object)), f"{object['kind']} {object['metadata']['name']}"
+        if news:
+            said = f"{what}: the cluster sets this differently than wished: {', '.join(sorted(news.fields))}."
+            await self.cluster.record(resource, "Warning", "Overruled", said)
+        if application.mended and not (will and application.field in will.fields):
+            said = f"{what}: {application.why.removeprefix('Mended: ')}"
             await self.cluster.record(resource, "Warning", "Mended", said)
 
     async def delete(self, charge: Charge, object: Object, refused: dict[str, str]) -> None:
         """Have an object go; a refusal is noted under its adapter."""
+        self.must_lead()
         try:
             await self.cluster.delete(object)
         except ClusterRefused as error:
@@ -141,7 +160,13 @@ class Steps:
             raise LinkDown("There is no session with the server.")
         return self.server.session
 
+    def must_lead(self) -> None:
+        """Raises `LeadLost`. Asked before each write, because a process can be frozen at any moment."""
+        if not self.held():
+            raise LeadLost("The lead is not held any more.")
+
     def _must_hold(self, charge: Charge) -> None:
+        self.must_lead()
         if not self.server.leased or charge.session != self.server.session:
             raise LeaseLost("The lease is not held any more.")
 

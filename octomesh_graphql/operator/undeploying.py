@@ -1,18 +1,21 @@
 """What happens when a CommunicationPool is deleted: all that was made for it goes, then it may go itself.
 
-It can't hang: whatever keeps something from going, after a while the resource goes anyway, and what stays is told.
+The server is told before that. It can't hang: whatever keeps something from going or from being told, after a while
+the resource goes anyway. What stays is told; what could not be told is tried again for as long as the process lives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Final
 
 import structlog
 
 from octomesh_graphql.domain.adapter import Phase
 from octomesh_graphql.domain.resource import ADAPTER_RT_ID, FINALIZER, KIND
-from octomesh_graphql.domain.session import AgentRefused
+from octomesh_graphql.domain.session import AgentErrorCode, AgentRefused
 from octomesh_graphql.domain.wish import Finding, PoolWish
 from octomesh_graphql.operator.charges import Charge
 from octomesh_graphql.operator.cluster import ClusterRefused, ClusterUnavailable, Kind, Object
@@ -23,6 +26,7 @@ from octomesh_graphql.operator.steps import Steps
 
 log = structlog.get_logger()
 
+_NOBODY_WAITS: Final = (AgentErrorCode.NOT_FOUND, AgentErrorCode.POOL_SERVED_BY_ANOTHER)
 _NAMED = 3  # things that stay are named in a sentence up to here; the log has them all
 
 
@@ -41,36 +45,39 @@ class Undeploying:
         `alone`: no other resource is about the same pool, so its pods are this one's.
         """
         overdue = self._overdue(charge)
-        wish = await self._last_wish(charge) if alone else None
+        wish = await self._last_wish(charge) if alone and charge.served else None
         try:
             left, findings = await self._remove(resource, charge, wish, alone=alone)
         except (ClusterRefused, ClusterUnavailable) as error:
             if not overdue:
                 raise
-            left, findings = [f"whatever there is, because the cluster can't be asked: {error}"], []
+            left, findings = [f"whatever there is, because the cluster can't be asked: {error}"], _ends(wish)
         if left and not overdue:
             await self._tell(resource, charge, wish, findings)
             return _listed(left)
         if left:
             await self._give_up(resource, charge, left)
-        await self._tell(resource, charge, wish, [_last(finding, charge, left) for finding in findings])
-        await self._release(charge)
+        if wish:
+            await self._end(resource, charge, wish, [_last(finding, charge, left) for finding in findings])
+        if alone and charge.served and not overdue:
+            return "the server, which has to be told first and can't be now"
         await self._let_go(resource)
         return None
 
     async def farewell(self, charge: Charge) -> bool:
         """Tell a server that was away how it ended for a resource that is gone; False if it has not ended yet.
 
-        Raises `AgentRefused` and `ServerUnavailable`.
+        Raises `AgentRefused` and `ServerUnavailable` when that is to be tried again.
         """
         left = [_described(object, {}) for object in _own(await self.steps.observe(charge), charge, alone=True)]
         if left and not self._overdue(charge):
             return False
-        wish = await self.steps.ask(charge)
-        phase = Phase.FAILED if left else Phase.GONE
-        ends = [Finding(rt_id=each.rt_id, generation=each.generation, phase=phase) for each in wish.adapters]
-        await self.steps.server.report(*charge.pool, [_last(finding, charge, left) for finding in ends])
-        await self.steps.release(charge)
+        with _settling(charge):
+            wish = await self.steps.ask(charge)
+            ends = _ends(wish, Phase.FAILED if left else Phase.GONE)
+            await self.steps.server.report(*charge.pool, [_last(finding, charge, left) for finding in ends])
+            await self.steps.release(charge)
+            charge.ended()
         return True
 
     def _overdue(self, charge: Charge) -> bool:
@@ -79,11 +86,14 @@ class Undeploying:
         return now - charge.deleting_since >= self.seconds
 
     async def _last_wish(self, charge: Charge) -> PoolWish | None:
-        """Who is to be told about; nobody if the server can't be asked, or does not listen."""
+        """Who is to be told about; nobody if the server can't be asked, or does not care."""
         try:
-            wish = await self.steps.ask(charge)
+            with _settling(charge):
+                wish = await self.steps.ask(charge)
         except (ServerUnavailable, AgentRefused) as error:
-            log.debug("undeploying without the server", resource=str(charge.key), reason=str(error))
+            log.info("undeploying without the server", resource=str(charge.key), reason=str(error))
+            return None
+        if not charge.served:
             return None
         return replace(wish, adapters=[replace(adapter, wanted=False) for adapter in wish.adapters])
 
@@ -112,24 +122,39 @@ class Undeploying:
         message = f"After {self.seconds:.0f} s the {KIND} is let go, though this is still there: {_listed(left)}."
         await self.steps.cluster.record(resource, "Warning", "LeftBehind", message)
 
-    async def _release(self, charge: Charge) -> None:
-        """Told now if that is possible; else it still has to be when the resource is gone."""
-        if charge.session is None:
-            return
+    async def _end(self, resource: Object, charge: Charge, wish: PoolWish, ends: Sequence[Finding]) -> None:
+        """Tell the last word and release the pool, now if that is possible; else it still has to be done."""
         try:
-            await self.steps.release(charge)
+            with _settling(charge):
+                await self.steps.report(resource, charge, wish, ends)
+                await self.steps.release(charge)
+                charge.ended()
         except (ServerUnavailable, AgentRefused) as error:
-            log.debug("not released yet", resource=str(charge.key), reason=str(error))
+            log.warning("the end of it is not told yet", resource=str(charge.key), reason=str(error))
 
     async def _let_go(self, resource: Object) -> None:
         finalizers = [each for each in resource["metadata"].get("finalizers") or () if each != FINALIZER]
+        self.steps.must_lead()
         await self.steps.cluster.set_finalizers(resource, finalizers)
+
+
+@contextmanager
+def _settling(charge: Charge) -> Iterator[None]:
+    """Refused because nobody waits for a word from us, all has been said; else it has to be claimed and said anew."""
+    try:
+        yield
+    except AgentRefused as refusal:
+        if refusal.code not in _NOBODY_WAITS:
+            charge.unclaimed()
+            raise
+        charge.ended()
 
 
 def _own(observed: Observed, charge: Charge, *, alone: bool) -> Iterator[Object]:
     """What was made for the resource, and the pods that came of it."""
     for object in (*observed.deployments, *observed.services, *observed.secrets):
-        if any(owner["uid"] == charge.uid for owner in object["metadata"].get("ownerReferences") or ()):
+        owners = object["metadata"].get("ownerReferences") or ()
+        if any(owner["uid"] == charge.uid for owner in owners) or (alone and not owners):
             yield object
     if alone:
         yield from observed.pods
@@ -146,9 +171,16 @@ def _listed(left: Sequence[str]) -> str:
     return ", ".join(left[:_NAMED]) + more
 
 
+def _ends(wish: PoolWish | None, phase: Phase = Phase.FAILED) -> list[Finding]:
+    """This end for all adapters."""
+    adapters = wish.adapters if wish else ()
+    return [Finding(rt_id=each.rt_id, generation=each.generation, phase=phase) for each in adapters]
+
+
 def _last(finding: Finding, charge: Charge, left: Sequence[str]) -> Finding:
     """What is told at the end: that it is gone and why, or that something was left behind."""
     if finding.phase is Phase.GONE:
         return replace(finding, message=f"The {KIND} {charge.key} was deleted.")
-    message = f"The {KIND} {charge.key} was deleted, but this was left behind: {_listed(left)}."
+    what = f"this was left behind: {_listed(left)}." if left else f"not all of it is gone. {finding.message}"
+    message = f"The {KIND} {charge.key} was deleted, but {what}"
     return replace(finding, phase=Phase.FAILED, message=message)

@@ -380,14 +380,15 @@ class Place:
 
     @asynccontextmanager
     async def operator(
-        self, server_url: str, *, linked: bool = True, lease: str | None = None
+        self, server_url: str, *more: str, linked: bool = True, lease: str | None = None
     ) -> AsyncIterator[Program]:
-        """An operator of this namespace, until the block ends. It has its Lease here, or in the namespace `lease`."""
+        """An operator of this namespace, until the block ends. It has its Lease here, or in the namespace `lease`;
+        `more` are flags."""
         words = ("operator", "--kubeconfig", str(self.kubeconfig), "--server-url", server_url)
         where = ("--watch-namespace", self.namespace, "--lease-namespace", lease or self.namespace)
         program = Program(
             directory=self.directory / f"operator-{secrets.token_hex(4)}",
-            words=(*words, *where, "--operator-health-port", "0", "--log-format", "json"),
+            words=(*words, *where, *more, "--operator-health-port", "0", "--log-format", "json"),
         )
         program.spawn()
         try:

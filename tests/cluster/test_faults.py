@@ -255,13 +255,13 @@ async def test_a_deploy_during_which_the_api_server_restarts_is_finished(
 async def test_a_resource_deleted_while_the_server_is_down_goes_and_its_pool_is_not_online_afterwards(
     own_server: OwnServer, place: Place
 ) -> None:
-    async with own_server() as server, place.operator(server.url) as operator:
+    async with own_server() as server, place.operator(server.url, "--undeploy-seconds", "12") as operator:
         tenant = await server.tenant()
         pool = await tenant.deployed_pool(place, "opcua", "modbus")
         server.program.kill()
         await operator.says("link to the server is down")
 
-        await place.kubectl("delete", "communicationpools", "--all", "--timeout=60s")
+        await place.kubectl("delete", "communicationpools", "--all", "--timeout=40s")
         assert await place.resource(tenant, pool) is None
         assert await place.left(tenant) == []
 

@@ -81,6 +81,8 @@ class FakeServer:
         self.released: list[PoolId] = []
         self.refusal: AgentRefused | None = None
         self.before_answer: Callable[[], None] = lambda: None
+        self.failing_reports: list[tuple[Phase, Exception]] = []
+        """The next report that has this phase in it fails with this."""
 
     def wishing(self, of: PoolId, *adapters: WishedAdapter, name: str = "North") -> None:
         """From now on this is wished about a pool."""
@@ -118,6 +120,10 @@ class FakeServer:
 
     async def report(self, tenant_id: str, pool_rt_id: str, findings: Sequence[Finding]) -> None:
         await self._asked()
+        for phase, error in self.failing_reports:
+            if any(finding.phase is phase for finding in findings):
+                self.failing_reports.clear()
+                raise error
         self.reports.append((self._claimed(tenant_id, pool_rt_id), list(findings)))
 
     async def release(self, tenant_id: str, pool_rt_id: str) -> None:
@@ -148,6 +154,7 @@ class Plant:
     cluster: SimulatedCluster = field(default_factory=lambda: SimulatedCluster(speed=0))
     server: FakeServer = field(default_factory=FakeServer)
     seconds: float = 0.0
+    leads: bool = True
     results: list[Result] = field(default_factory=list)
     queue: WorkQueue[Key] = field(init=False)
     reconciler: Reconciler = field(init=False)
@@ -166,6 +173,7 @@ class Plant:
             look_at=self.queue.add,
             now=lambda: BEGIN + timedelta(seconds=self.seconds),
             clock=lambda: self.seconds,
+            held=lambda: self.leads,
         )
 
     @asynccontextmanager

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pytest
 
 from octomesh_graphql.domain.resource import API_VERSION, FIELD_MANAGER, FINALIZER, KIND
-from octomesh_graphql.operator.cluster import Cluster, ClusterRefused, Kind, Object, Sighting, Step
+from octomesh_graphql.operator.cluster import WARNINGS, Cluster, ClusterRefused, Kind, Object, Sighting, Step
 
 IMAGE = "registry.example.com/plant/adapter:1"
 BROKEN_IMAGE = "registry.example.com/broken/adapter:1"
@@ -165,6 +165,19 @@ class ClusterContract:
 
         assert uids(everywhere) == uids([here, there])
         assert uids(only_here) == uids([here])
+
+    async def test_events_are_listed_and_watched_by_their_type(self, bench: Bench) -> None:
+        about = await bench.cluster.apply(a_secret(bench))
+        await bench.cluster.record(about, "Normal", "Deployed", "It runs.")
+        await bench.cluster.record(about, "Warning", "Failed", "It does not.")
+
+        told = await bench.cluster.objects(Kind.EVENT, namespace=bench.namespace, fields=WARNINGS)
+        async with aclosing(bench.cluster.watch(Kind.EVENT, namespace=bench.namespace, fields=WARNINGS)) as watch:
+            seen = (await anext(watch)).object
+
+        assert [each["reason"] for each in told] == ["Failed"]
+        assert seen
+        assert seen["reason"] == "Failed"
 
     async def test_what_is_not_there_is_none(self, bench: Bench) -> None:
         assert await bench.cluster.get(Kind.DEPLOYMENT, bench.namespace, "nothing") is None

@@ -275,7 +275,10 @@ async def test_a_process_that_was_frozen_knows_when_it_wakes() -> None:
     first = Replica(world.candidate()).start()
     await settled()
 
+    assert first.candidate.held()
+
     world.now += 20  # nobody ran meanwhile, and the next timer is overdue
+    assert not first.candidate.held()
     await world.passes(0)
     await world.passes(0)
 

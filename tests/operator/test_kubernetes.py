@@ -15,7 +15,7 @@ import yaml
 from aiohttp import web
 from kubernetes_asyncio.client import ApiClient, Configuration
 
-from octomesh_graphql.operator.cluster import ClusterRefused, ClusterUnavailable, Kind, Object, Sighting
+from octomesh_graphql.operator.cluster import WARNINGS, ClusterRefused, ClusterUnavailable, Kind, Object, Sighting
 from octomesh_graphql.operator.kubernetes import ClusterNotFound, Kubernetes, Patience, connected
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -377,3 +377,24 @@ async def test_without_kubeconfig_and_pod_there_is_no_cluster(tmp_path: Path, mo
     with pytest.raises(ClusterNotFound, match="Service host/port is not set"):
         async with connected(namespace="octo", lease="operator"):
             pass
+
+
+# What is not there
+
+
+async def test_an_object_that_is_gone_is_told_from_an_api_that_is_not_served(server: ApiServer) -> None:
+    gone = {"kind": "Status", "code": 404, "reason": "NotFound", "message": "gone", "details": {"name": "pool"}}
+    unknown = {"kind": "Status", "code": 404, "reason": "NotFound", "message": "no such resource", "details": {}}
+    server.answers = [says(404, gone), says(404, unknown), says(404, "404 page not found")]
+    async with a_cluster(server) as cluster:
+        assert await cluster.get(Kind.COMMUNICATION_POOL, "octo", "pool") is None
+        for _ in range(2):
+            with pytest.raises(ClusterRefused):
+                await cluster.get(Kind.COMMUNICATION_POOL, "octo", "pool")
+
+
+async def test_a_watch_may_be_for_some_fields_only(server: ApiServer) -> None:
+    server.answers = [lists(version="1")]
+    async with a_cluster(server) as cluster, aclosing(cluster.watch(Kind.EVENT, fields=WARNINGS)) as watch:
+        await anext(watch)
+    assert server.asked[0].query["fieldSelector"] == "type=Warning"

@@ -20,7 +20,7 @@ from websockets.typing import Subprotocol
 from octomesh_graphql.actions.deploying import deploy_pool_adapters
 from octomesh_graphql.actions.registering import register_operator
 from octomesh_graphql.domain.adapter import Phase
-from octomesh_graphql.domain.session import AgentErrorCode, AgentRefused, OperatorFacts
+from octomesh_graphql.domain.session import GRACE_SECONDS, AgentErrorCode, AgentRefused, OperatorFacts
 from octomesh_graphql.domain.states import CommunicationState, DeploymentState
 from octomesh_graphql.domain.wish import Finding
 from octomesh_graphql.operator.link import Link
@@ -209,9 +209,16 @@ async def test_two_programs_with_one_id_are_told_about_and_do_not_take_turns_wit
 
 async def test_a_process_that_was_frozen_knows_that_its_lease_is_over(linked: Linked) -> None:
     linked.ahead = 39
-    assert linked.link.leased
+    assert not linked.link.away
     linked.ahead = 41
     assert not linked.link.leased
+
+
+async def test_a_lease_is_not_certain_without_a_sign_of_the_server_until_the_next_one(linked: Linked) -> None:
+    linked.ahead += GRACE_SECONDS  # so long, the server may have seen the connection break, and let the lease run out
+    assert not linked.link.leased
+    assert not linked.link.away
+    await until(lambda: linked.link.leased)
 
 
 async def test_the_lease_is_renewed_in_time(registry: Registry, feed: Feed) -> None:

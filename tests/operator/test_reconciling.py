@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from octomesh_graphql.domain.adapter import Phase
 from octomesh_graphql.domain.resource import FINALIZER
 from octomesh_graphql.domain.session import AgentErrorCode, AgentRefused
 from octomesh_graphql.operator.charges import key_of
 from octomesh_graphql.operator.cluster import ClusterRefused, ClusterUnavailable, Kind, Object
+from octomesh_graphql.operator.server import ServerUnavailable
 from octomesh_graphql.operator.simulated import Request
 from tests.operator.builders import NAMESPACE, Plant, adapter, pool, resource, rt_id, without
 
@@ -213,8 +215,109 @@ async def test_what_the_operator_may_not_do_is_in_the_status(plant: Plant) -> No
     plant.cluster.put(resource())
     await plant.settle(within=1)
     assert "cannot list" in (await plant.status())["Registered"]["message"]
+    assert plant.server.finding(pool()).phase is Phase.FAILED
+    assert "cannot list" in (plant.server.finding(pool()).message or "")
     await plant.settle()
+    assert plant.server.finding(pool()).phase is Phase.AVAILABLE
     assert (await plant.status())["Registered"]["status"] == "True"
+
+
+# What the cluster wants otherwise
+
+
+def own_image(object: Object) -> None:
+    """A webhook that takes images from a mirror."""
+    if object["kind"] == "Deployment":
+        object["spec"]["template"]["spec"]["containers"][0]["image"] = "mirror.example.com/opcua:3.13.2"
+
+
+async def test_what_the_cluster_sets_differently_at_once_is_told_and_not_mended(plant: Plant) -> None:
+    plant.cluster.admission = own_image
+    plant.server.wishing(pool(), adapter(1))
+    plant.cluster.put(resource())
+    await plant.settle()
+    finding = plant.server.finding(pool())
+    assert finding.phase is Phase.AVAILABLE
+    assert "sets spec.template.spec.containers[adapter].image of the Deployment differently" in (finding.message or "")
+    writes = plant.writes
+    await plant.settle(within=3_600)
+    assert plant.writes == writes
+    assert len(await plant.events("Overruled")) == 1
+    assert await plant.events("Mended") == []
+
+
+async def test_a_webhook_that_takes_the_mark_away_is_tolerated_too(plant: Plant) -> None:
+    plant.cluster.admission = lambda object: object["metadata"].pop("annotations")
+    await serving(plant, 1)
+    writes = plant.writes
+    await plant.settle(within=3_600)
+    assert plant.writes == writes
+
+
+async def test_another_change_of_what_the_cluster_sets_is_mended(plant: Plant) -> None:
+    plant.cluster.admission = own_image
+    await serving(plant, 1)
+    [deployment] = await plant.all(Kind.DEPLOYMENT)
+
+    def bent(object: Object) -> None:
+        object["spec"]["template"]["spec"]["containers"][0]["image"] = "evil.example.com/miner:1"
+
+    plant.cluster.edit(Kind.DEPLOYMENT, NAMESPACE, deployment["metadata"]["name"], bent)
+    await plant.settle()
+    [mended] = await plant.all(Kind.DEPLOYMENT)
+    assert mended["spec"]["template"]["spec"]["containers"][0]["image"] == "mirror.example.com/opcua:3.13.2"
+
+
+async def test_a_cluster_that_lets_nothing_run_is_a_failure(plant: Plant) -> None:
+    def paused(object: Object) -> None:
+        if object["kind"] == "Deployment":
+            object["spec"]["replicas"] = 0
+
+    plant.cluster.admission = paused
+    plant.server.wishing(pool(), adapter(1))
+    plant.cluster.put(resource())
+    await plant.settle()
+    assert plant.server.finding(pool()).phase is Phase.FAILED
+    assert "sets spec.replicas of the Deployment differently" in (plant.server.finding(pool()).message or "")
+
+
+async def test_what_somebody_changes_again_and_again_is_mended_more_and_more_seldom_and_told(plant: Plant) -> None:
+    await serving(plant, 1)
+    [deployment] = await plant.all(Kind.DEPLOYMENT)
+    applied = plant.cluster.requests["apply"]
+
+    def scaled(object: Object) -> None:
+        object["spec"]["replicas"] = 3
+
+    for _ in range(100):
+        plant.cluster.edit(Kind.DEPLOYMENT, NAMESPACE, deployment["metadata"]["name"], scaled, "keda")
+        await plant.settle(within=2)
+        plant.seconds += 2
+    assert 6 <= plant.cluster.requests["apply"] - applied <= 12
+    finding = plant.server.finding(pool())
+    assert finding.phase is Phase.FAILED
+    assert (finding.message or "").startswith("Again and again, spec.replicas had been changed by 'keda'.")
+    await plant.settle(within=120)
+    assert plant.server.finding(pool()).phase is Phase.AVAILABLE
+    assert plant.server.finding(pool()).message is None
+
+
+async def test_what_runs_is_not_told_to_fail_because_it_can_not_be_looked_at(plant: Plant) -> None:
+    await serving(plant, 1)
+    reports = len(plant.server.reports)
+    plant.cluster.fail_next(of_pods, ClusterRefused(403, "Forbidden", "cannot list pods"), times=3)
+    await plant.look_again()
+    assert "cannot list" in (await plant.status())["Registered"]["message"]
+    assert len(plant.server.reports) == reports
+
+
+async def test_pools_in_many_namespaces_need_no_watch_of_their_own(plant: Plant) -> None:
+    for number in range(1, 201):
+        plant.server.wishing(pool(number))
+        plant.cluster.put(resource(pool(number), namespace=f"place-{number}"))
+    await plant.settle()
+    assert len(plant.server.claims) == 200
+    assert plant.cluster.watches == 6
 
 
 # The server
@@ -287,6 +390,96 @@ async def test_a_pool_that_does_not_exist_any_more_leaves_everything_running(pla
     assert (await plant.status())["Registered"]["reason"] == "NotFound"
 
 
+# The lead
+
+
+async def test_who_has_lost_the_lead_while_it_was_frozen_writes_nothing_any_more(plant: Plant) -> None:
+    await serving(plant, 1)
+    writes = plant.writes
+    plant.server.wishing(pool(), adapter(1, image_version="4", generation=2), adapter(2))
+    plant.server.before_answer = lambda: setattr(plant, "leads", False)
+    await plant.look_again()
+    await plant.settle(within=10)
+    assert plant.writes == writes
+
+
+async def test_who_has_lost_the_lead_deletes_nothing_of_a_resource_that_goes(plant: Plant) -> None:
+    await serving(plant, 1)
+    plant.server.before_answer = lambda: setattr(plant, "leads", False)
+    plant.cluster.remove(Kind.COMMUNICATION_POOL, *key_of(resource()))
+    await plant.settle(within=200)
+    assert len(await plant.all(Kind.DEPLOYMENT)) == 1
+    assert len(await plant.all(Kind.COMMUNICATION_POOL)) == 1
+
+
+# A spec that is changed
+
+
+def renamed(object: Object) -> None:
+    object["spec"]["poolRtId"] = pool(2).rt_id
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_spec_that_names_another_pool_is_refused_and_the_pool_released(plant: Plant, restarted: bool) -> None:
+    await serving(plant, 1)
+    plant.server.wishing(pool(2), adapter(2))
+    if restarted:
+        plant.start_operator()
+        plant.server.come_back()
+    plant.cluster.edit(Kind.COMMUNICATION_POOL, *key_of(resource()), renamed)
+    plant.reconciler.begin(await plant.all(Kind.COMMUNICATION_POOL))
+    await plant.settle()
+    assert "can't be changed" in (await plant.status())["Registered"]["message"]
+    assert pool(2) not in plant.server.claims
+    assert plant.server.claims.get(pool()) != plant.server.session
+    assert set(await plant.versions()) == {rt_id(0xB001)}
+
+    plant.cluster.remove(Kind.COMMUNICATION_POOL, *key_of(resource()))
+    plant.queue.add(key_of(resource()))
+    await plant.settle()
+    assert await plant.all(Kind.DEPLOYMENT) == []
+    assert await plant.all(Kind.COMMUNICATION_POOL) == []
+    assert plant.server.finding(pool()).phase is Phase.GONE
+
+
+async def test_a_spec_that_is_changed_back_is_served_again(plant: Plant) -> None:
+    await serving(plant, 1)
+    plant.cluster.edit(Kind.COMMUNICATION_POOL, *key_of(resource()), renamed)
+    await plant.settle()
+    plant.cluster.put(resource())
+    await plant.settle()
+    assert plant.server.claims[pool()] == plant.server.session
+    assert (await plant.status())["Registered"]["status"] == "True"
+
+
+async def test_a_spec_that_was_never_served_may_be_put_right(plant: Plant) -> None:
+    plant.server.wishing(pool(2), adapter(2))
+    plant.cluster.put(resource())
+    await plant.settle(within=5)
+    assert (await plant.status())["Registered"]["reason"] == "NotFound"
+    plant.cluster.edit(Kind.COMMUNICATION_POOL, *key_of(resource()), renamed)
+    await plant.settle()
+    assert plant.server.finding(pool(2), 2).phase is Phase.AVAILABLE
+    assert plant.reconciler.charges.holder(pool()) is None
+
+
+async def test_a_resource_without_a_status_is_told_to_be_in_progress_before_its_pool_is_claimed(plant: Plant) -> None:
+    plant.server.wishing(pool(), adapter(1))
+    plant.cluster.put(resource())
+    plant.queue.add(key_of(resource()))
+    await plant.settle(within=0)
+    assert (await plant.status())["communicationStatus"] == "In Progress"
+    assert plant.server.claims == {}
+
+
+async def test_a_status_that_reads_the_same_is_logged_once(plant: Plant) -> None:
+    with capture_logs() as logged:
+        await serving(plant, 1, 2, 3)
+    said = [(each["says"], each["ready"]) for each in logged if each["event"] == "status"]
+    assert len(said) == len(set(said))
+    assert said[-1] == ("Serving the pool 'North'.", "True")
+
+
 # Two resources of one pool
 
 
@@ -328,6 +521,8 @@ async def test_deleting_works_without_the_server_which_is_told_when_it_is_back(p
     plant.cluster.remove(Kind.COMMUNICATION_POOL, *key_of(resource()))
     await plant.settle(within=30)
     assert await plant.all(Kind.DEPLOYMENT) == []
+    assert len(await plant.all(Kind.COMMUNICATION_POOL)) == 1
+    await plant.settle(within=45)
     assert await plant.all(Kind.COMMUNICATION_POOL) == []
     assert plant.server.released == []
     plant.server.come_back()
@@ -355,7 +550,7 @@ async def test_a_pool_served_again_before_its_release_was_told_is_not_released(p
     await serving(plant, 1)
     plant.server.go_down()
     plant.cluster.remove(Kind.COMMUNICATION_POOL, *key_of(resource()))
-    await plant.settle(within=30)
+    await plant.settle(within=75)
     plant.cluster.put(resource(name="again"))
     plant.server.come_back()
     await plant.settle()
@@ -414,6 +609,118 @@ async def test_a_resource_deleted_and_made_again_is_served_anew(plant: Plant) ->
     assert plant.server.finding(pool()).phase is Phase.AVAILABLE
     [served] = await plant.all(Kind.COMMUNICATION_POOL)
     assert FINALIZER in served["metadata"]["finalizers"]
+
+
+# The last word
+
+
+async def test_what_was_deleted_while_nobody_could_be_told_is_told_also_by_another_process(plant: Plant) -> None:
+    await serving(plant, 1)
+    plant.server.go_down()
+    plant.start_operator()
+    plant.reconciler.begin(await plant.all(Kind.COMMUNICATION_POOL))
+    plant.cluster.remove(Kind.COMMUNICATION_POOL, *key_of(resource()))
+    plant.queue.add(key_of(resource()))
+    await plant.settle(within=30)
+    assert await plant.all(Kind.DEPLOYMENT) == []
+    assert "waits for the server" in (await plant.status())["Registered"]["message"]
+    plant.server.come_back()
+    await plant.settle(within=30)
+    assert plant.server.finding(pool()).phase is Phase.GONE
+    assert plant.server.released == [pool()]
+    assert await plant.all(Kind.COMMUNICATION_POOL) == []
+
+
+async def test_a_last_report_that_fails_is_made_again_before_the_pool_is_released(plant: Plant) -> None:
+    await serving(plant, 1)
+    plant.server.failing_reports.append((Phase.GONE, ServerUnavailable("too busy")))
+    plant.cluster.remove(Kind.COMMUNICATION_POOL, *key_of(resource()))
+    await plant.settle()
+    assert plant.server.failing_reports == []
+    assert plant.server.finding(pool()).phase is Phase.GONE
+    assert plant.server.released == [pool()]
+    assert await plant.all(Kind.COMMUNICATION_POOL) == []
+
+
+async def test_a_claim_that_was_swept_before_the_last_word_is_made_again(plant: Plant) -> None:
+    await serving(plant, 1)
+    plant.server.claims.clear()
+    plant.cluster.remove(Kind.COMMUNICATION_POOL, *key_of(resource()))
+    await plant.settle()
+    assert plant.server.finding(pool()).phase is Phase.GONE
+    assert plant.server.released == [pool()]
+
+
+@pytest.mark.parametrize("code", [AgentErrorCode.NOT_FOUND, AgentErrorCode.POOL_SERVED_BY_ANOTHER])
+async def test_a_server_that_does_not_wait_for_a_word_is_not_waited_for(plant: Plant, code: AgentErrorCode) -> None:
+    await serving(plant, 1)
+    plant.server.refusal = AgentRefused(code, "No.")
+    plant.cluster.remove(Kind.COMMUNICATION_POOL, *key_of(resource()))
+    await plant.settle(within=10)
+    assert await plant.all(Kind.COMMUNICATION_POOL) == []
+    assert len(plant.reconciler.charges) == 0
+
+
+async def test_a_cluster_that_can_not_be_asked_is_told_of_every_adapter(plant: Plant) -> None:
+    await serving(plant, 1)
+    plant.cluster.fail_next(of_pods, ClusterUnavailable("etcd is slow"), times=1000)
+    plant.cluster.remove(Kind.COMMUNICATION_POOL, *key_of(resource()))
+    await plant.settle(within=200)
+    assert plant.server.finding(pool()).phase is Phase.FAILED
+    assert "etcd is slow" in (plant.server.finding(pool()).message or "")
+
+
+async def test_what_belongs_to_another_and_stays_is_named_in_the_last_word(plant: Plant) -> None:
+    await serving(plant, 1)
+    other = plant.cluster.put(resource(pool(2), name="other"))
+    [deployment] = await plant.all(Kind.DEPLOYMENT)
+
+    def taken(object: Object) -> None:
+        object["metadata"]["ownerReferences"][0] |= {"uid": other["metadata"]["uid"], "name": "other"}
+        object["spec"]["replicas"] = 0
+
+    edit_before_the_last_look(plant, deployment, taken)
+    plant.cluster.remove(Kind.COMMUNICATION_POOL, *key_of(resource()))
+    await plant.settle()
+    message = plant.server.finding(pool()).message or ""
+    assert "was deleted, but not all of it is gone." in message
+    assert "'other'" in message
+    assert len(await plant.all(Kind.DEPLOYMENT)) == 1
+
+
+async def test_what_lost_its_owner_is_waited_for_like_the_rest(plant: Plant) -> None:
+    await serving(plant, 1)
+    [deployment] = await plant.all(Kind.DEPLOYMENT)
+    edit_before_the_last_look(plant, deployment, lambda each: each["metadata"].pop("ownerReferences"))
+    plant.cluster.remove(Kind.COMMUNICATION_POOL, *key_of(resource()))
+    await plant.settle()
+    assert plant.server.finding(pool()).phase is Phase.GONE
+    assert await plant.all(Kind.DEPLOYMENT) == []
+
+
+def edit_before_the_last_look(plant: Plant, deployment: Object, change: Callable[[Object], object]) -> None:
+    """Somebody changes it after the server was asked and before the cluster is."""
+
+    def changed(object: Object) -> None:
+        change(object)
+
+    def edit() -> None:
+        plant.server.before_answer = lambda: None
+        plant.cluster.edit(Kind.DEPLOYMENT, NAMESPACE, deployment["metadata"]["name"], changed)
+
+    plant.server.before_answer = edit
+
+
+async def test_a_resource_that_shows_up_again_has_not_been_gone(plant: Plant) -> None:
+    await serving(plant, 1)
+    key = key_of(resource())
+    resources = await plant.all(Kind.COMMUNICATION_POOL)
+    charge = plant.reconciler.charges.get(key)
+    assert charge
+    charge.gone, charge.deleting_since = True, 0.0  # as after an answer that was wrong
+    plant.reconciler.begin(resources)
+    assert not charge.gone
+    assert charge.deleting_since is None
 
 
 # Faults
