@@ -1,6 +1,15 @@
 # The server and, with the command `operator`, the Communication Operator. No MongoDB in here: name yours by
 # OCTOMESH_MONGO_URI. How to install both in a cluster: deploy/README.md.
 
+# The Admin Panel and GraphiQL: files for browsers, the same on every platform.
+FROM node:22-slim AS pages
+WORKDIR /src/admin
+COPY admin/package.json admin/package-lock.json admin/.npmrc ./
+RUN npm ci --omit=dev
+COPY admin ./
+RUN npm run build
+
+
 FROM python:3.11-slim AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
@@ -11,8 +20,9 @@ RUN python -m venv --without-pip /opt/octomesh \
  && pip --python /opt/octomesh install --only-binary :all: --require-hashes -r requirements.lock \
  && pip install --only-binary :all: --require-hashes -r requirements-build.lock
 
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY octomesh_graphql octomesh_graphql
+COPY --from=pages /src/octomesh_graphql/_web octomesh_graphql/_web
 RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir dist . \
  && pip --python /opt/octomesh install --no-index --no-deps dist/*.whl
 

@@ -11,36 +11,72 @@ PIP  := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Stamps: newer than the lock files they were installed from.
 RUNTIME := $(VENV)/installed-runtime
 DEV     := $(VENV)/installed-dev
+BROWSER := $(VENV)/installed-browser
+
+# The pages: newer than every source of theirs. npm writes its stamp itself, and AXE is there after a full install.
+PAGES   := octomesh_graphql/_web/index.html
+NPM     := admin/node_modules/.package-lock.json
+AXE     := admin/node_modules/axe-core/axe.min.js
+SOURCES := $(shell find admin -name node_modules -prune -o -type f -print)
+
+# Whether Node is here, and new enough: admin/package.json asks for the same.
+NODE := command -v npm >/dev/null && node -e \
+	'const [major, minor] = process.versions.node.split(".").map(Number); \
+	process.exit(major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-cluster schema lint format lock clean
+.PHONY: help run pages web node test test-browser test-cluster schema lint format lock clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  ARGS is handed on: make test ARGS='-k lease'.  PYTHON chooses the interpreter: make run PYTHON=python3.12"
 
-run: $(RUNTIME) ## Start the demo: the server with a real MongoDB and a tenant to look at (Ctrl-C ends it)
+run: $(RUNTIME) pages ## Start the demo: the server with a real MongoDB and a tenant to look at (Ctrl-C ends it)
 	@exec $(BIN)/octomesh demo $(ARGS)
+
+# For `run`: the pages if they can be had, and never a reason not to start.
+pages:
+	@$(MAKE) --question --no-print-directory $(PAGES) 2>/dev/null || { \
+		if $(NODE); then $(MAKE) --no-print-directory $(PAGES) || \
+			echo "Admin Panel and GraphiQL could not be built, for the reason above. The server starts without."; \
+		elif [ -e $(PAGES) ]; then echo "Admin Panel and GraphiQL are older than their sources: building them anew" \
+			"takes Node 20.19 or newer with npm. The server starts with the old ones."; \
+		else echo "Admin Panel and GraphiQL are not built: that takes Node 20.19 or newer with npm, then make web." \
+			"The server starts without."; fi; }
+
+web: node ## Build the Admin Panel and the GraphiQL page (takes Node 20.19 or newer)
+	@$(MAKE) --no-print-directory $(PAGES)
+	@du -sh $(dir $(PAGES))
 
 # Four workers even on two cores, because half of the time they wait for the journal of the MongoDB that each one starts.
 test: $(DEV) ## Run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+# The tools for types come with axe-core, so this installs before it builds; the server is this checkout's own.
+test-browser: node $(BROWSER) $(AXE) ## Run the tests in a real browser: Debian's Chromium, or OCTOMESH_CHROMIUM
+	@$(MAKE) --no-print-directory web
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 # At most two workers: each one starts a Kubernetes of its own, 450 MB.
 test-cluster: $(DEV) ## Run the tests against a real Kubernetes API server, which is built once if there is none
 	@assets=$$(scripts/kubernetes-control-plane) && KUBEBUILDER_ASSETS="$$assets" \
 		$(BIN)/python -m pytest -n 2 tests/cluster $(ARGS)
 
-schema: $(RUNTIME) ## Write schema.graphql anew from the code
+schema: $(RUNTIME) ## Write schema.graphql anew from the code, and the TypeScript types from that
 	@$(BIN)/python -m octomesh_graphql.api.printing
+	@if $(NODE); then cd admin && { [ -x node_modules/.bin/graphql-codegen ] || npm ci --loglevel=error; } \
+		&& npm run --silent generate; \
+	else echo "admin/src/gql is as it was: writing it anew takes Node 20.19 or newer with npm"; fi
 
 lint: $(DEV) ## Check style, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if [ -x admin/node_modules/.bin/tsc ]; then cd admin && npm run check; \
+	else echo "TypeScript is not checked: that takes (cd admin && npm ci)"; fi
 
 format: $(DEV) ## Put the code into its usual form
 	$(BIN)/ruff check --fix
@@ -57,6 +93,8 @@ lock: $(VENV)/pyvenv.cfg ## Write the lock files anew from pyproject.toml (UPGRA
 	@$(PIP) 'uv>=0.13.9,<0.14'
 	@$(LOCK) pyproject.toml --extra embedded --extra dev -o requirements-dev.lock
 	@$(LOCK) pyproject.toml -c requirements-dev.lock -o requirements.lock
+	@$(call FROM_PYPROJECT,["project"]["optional-dependencies"]["browser"]) \
+		| $(LOCK) - -c requirements-dev.lock -o requirements-browser.lock
 	@$(call FROM_PYPROJECT,["project"]["optional-dependencies"]["embedded"]) \
 		| $(LOCK) - -c requirements-dev.lock -o requirements-embedded.lock
 	@{ $(call FROM_PYPROJECT,["build-system"]["requires"]); echo 'editables~=0.3'; } \
@@ -64,7 +102,7 @@ lock: $(VENV)/pyvenv.cfg ## Write the lock files anew from pyproject.toml (UPGRA
 	@grep -c '==' requirements*.lock
 
 clean: ## Remove .venv, caches and build output (the demo's data in .octomesh stays)
-	rm -rf $(VENV) build dist octomesh_graphql/_web
+	rm -rf $(VENV) build dist octomesh_graphql/_web admin/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find octomesh_graphql tests -name __pycache__ -prune -exec rm -rf {} +
 
@@ -89,3 +127,27 @@ $(DEV): $(RUNTIME) requirements-dev.lock
 	@echo "Installing the tools for tests and lint into $(VENV)"
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
+
+$(BROWSER): $(DEV) requirements-browser.lock
+	@echo "Installing what drives a browser into $(VENV)"
+	@$(PIP) --require-hashes -r requirements-browser.lock
+	@touch $@
+
+node:
+	@$(NODE) || { echo "The pages take Node 20.19 or newer with npm; here is $$(node --version 2>&1)"; exit 1; }
+
+# Without the tools for types, unless they are there: building needs none of them, and they are two thirds of the
+# packages.
+$(NPM): admin/package.json admin/package-lock.json admin/.npmrc
+	@echo "Installing the locked packages into admin/node_modules; the first time takes some seconds"
+	@cd admin && npm ci $(if $(wildcard $(AXE)),,--omit=dev) --loglevel=error
+	@touch $@
+
+$(AXE): admin/package.json admin/package-lock.json admin/.npmrc
+	@echo "Installing all locked packages into admin/node_modules; the first time takes half a minute"
+	@cd admin && npm ci --loglevel=error
+	@touch $(NPM) $@
+
+$(PAGES): $(NPM) $(SOURCES)
+	@echo "Building Admin Panel and GraphiQL"
+	@cd admin && npm run --silent build -- --logLevel warn

@@ -87,8 +87,9 @@ def test_no_committed_file_names_a_package_registry() -> None:
     assert not named
 
 
-def test_there_is_a_lock_for_running_embedding_building_and_developing() -> None:
+def test_there_is_a_lock_for_running_embedding_building_developing_and_browsing() -> None:
     assert LOCKS == [
+        "requirements-browser.lock",
         "requirements-build.lock",
         "requirements-dev.lock",
         "requirements-embedded.lock",
@@ -116,6 +117,7 @@ def test_every_package_in_a_lock_has_one_version_and_a_hash(lock: str) -> None:
     [
         ("requirements.lock", PROJECT["dependencies"]),
         ("requirements-embedded.lock", PROJECT["optional-dependencies"]["embedded"]),
+        ("requirements-browser.lock", PROJECT["optional-dependencies"]["browser"]),
         ("requirements-build.lock", PYPROJECT["build-system"]["requires"]),
         (
             "requirements-dev.lock",

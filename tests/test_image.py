@@ -51,7 +51,12 @@ def copied_from_checkout(stage: Stage) -> list[str]:
 
 
 def sent_to_the_build(source: str, dockerignore: str) -> bool:
-    """Whether .dockerignore lets a top-level name through; of patterns that match, the last one counts."""
+    """Whether .dockerignore lets a top-level name, or what is below it, through; of patterns that match, the last one
+    counts.
+    """
+    top, *below = source.split("/")
+    if below:
+        return sent_to_the_build(top, dockerignore)
     sent = True
     for line in dockerignore.splitlines():
         pattern = line.strip()
@@ -131,8 +136,8 @@ def test_a_fault_put_into_the_dockerfile_is_noticed(right: str, wrong: str, faul
     assert any(fault in found for found in faults(DOCKERFILE.replace(right, wrong)))
 
 
-def test_every_stage_starts_from_the_same_base_so_that_the_copied_environment_finds_its_python() -> None:
-    (base,) = {stage.base for stage in stages(DOCKERFILE)}
+def test_every_stage_with_python_has_the_same_base_so_that_the_copied_environment_finds_its_python() -> None:
+    (base,) = {stage.base for stage in stages(DOCKERFILE) if not stage.base.startswith("node:")}
     version = base.removeprefix("python:").removesuffix("-slim")
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert SpecifierSet(pyproject["project"]["requires-python"]).contains(version)
@@ -180,4 +185,14 @@ def test_the_build_is_sent_what_it_copies_and_nothing_else() -> None:
     copied = {source for stage in stages(DOCKERFILE) for source in copied_from_checkout(stage)}
     assert copied
     assert {source for source in copied if not sent_to_the_build(source, dockerignore)} == set()
-    assert {path.name for path in ROOT.iterdir() if sent_to_the_build(path.name, dockerignore)} <= copied
+    assert {path.name for path in ROOT.iterdir() if sent_to_the_build(path.name, dockerignore)} <= {
+        source.partition("/")[0] for source in copied
+    }
+
+
+def test_the_pages_are_built_by_a_node_that_is_new_enough_and_from_locked_packages() -> None:
+    (pages,) = (stage for stage in stages(DOCKERFILE) if stage.base.startswith("node:"))
+    version = re.sub(r"node:([\d.]+).*", r"\1", pages.base)
+    asked_for = json.loads((ROOT / "admin" / "package.json").read_text())["engines"]["node"]
+    assert f">={version}." in asked_for
+    assert pages.all("RUN") == ["npm ci --omit=dev", "npm run build"]

@@ -8,14 +8,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 from strawberry.schema import BaseSchema
 
-from octomesh_graphql.api import pages
 from octomesh_graphql.api.endpoint import AgentsEndpoint, TenantEndpoint, refusal
 from octomesh_graphql.api.errors import FailureCode
 from octomesh_graphql.api.health import Health
 from octomesh_graphql.api.metrics import Metrics
+from octomesh_graphql.api.pages import Pages
 from octomesh_graphql.api.requests import Requests
 from octomesh_graphql.api.schema import build_agents_schema, build_schema
 from octomesh_graphql.store.feed import Feed
@@ -25,9 +25,13 @@ TENANT_PATH = "/tenants/{tenant_id}/graphql"
 AGENTS_PATH = "/agents/graphql"
 
 
-def create_app(sessions: Sessions, feed: Feed) -> Starlette:
-    """The server for all tenants and agents of a deployment; the feed must be running."""
-    tenants = TenantEndpoint(build_schema(), sessions, feed)
+def create_app(sessions: Sessions, feed: Feed, *, default_tenant: str | None = None) -> Starlette:
+    """The server for all tenants and agents of a deployment; the feed must be running.
+
+    A browser that asks for no tenant is led to the default one, if there is one.
+    """
+    pages = Pages(default_tenant=default_tenant)
+    tenants = TenantEndpoint(build_schema(), sessions, feed, pages)
     agents = AgentsEndpoint(build_agents_schema(), sessions, feed)
     metrics = Metrics(feed)
     health = Health(sessions.registry, feed, metrics)
@@ -37,7 +41,6 @@ def create_app(sessions: Sessions, feed: Feed) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/", pages.start),
             Route(TENANT_PATH, tenants),
             WebSocketRoute(TENANT_PATH, tenants),
             Route(AGENTS_PATH, agents),
@@ -47,7 +50,7 @@ def create_app(sessions: Sessions, feed: Feed) -> Starlette:
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
             Route("/metrics", health.metrics),
-            Mount("/files", pages.files()),
+            *pages.routes(),
         ],
         middleware=[Middleware(Requests, metrics)],
         exception_handlers={Exception: failed},

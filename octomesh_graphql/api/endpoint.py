@@ -22,7 +22,7 @@ from strawberry.types.execution import PreExecutionError
 from octomesh_graphql.api.agents import AgentContext
 from octomesh_graphql.api.context import Context
 from octomesh_graphql.api.errors import FailureCode
-from octomesh_graphql.api.pages import explorer
+from octomesh_graphql.api.pages import Pages
 from octomesh_graphql.api.requests import BodyTooLarge, request_id
 from octomesh_graphql.api.schema import ServedSchema
 from octomesh_graphql.domain.caller import ANONYMOUS
@@ -56,13 +56,13 @@ class Endpoint(GraphQL[C, None]):
 
     graphql_transport_ws_handler_class = Socket
 
-    def __init__(self, schema: ServedSchema, sessions: Sessions, feed: Feed, **options: Any) -> None:
+    def __init__(self, schema: ServedSchema, sessions: Sessions, feed: Feed) -> None:
         super().__init__(
             schema,
+            graphql_ide=None,  # Strawberry's loads everything from another host
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
             connection_init_wait_timeout=timedelta(seconds=INIT_SECONDS),
             max_subscriptions_per_connection=SUBSCRIPTIONS_PER_SOCKET,
-            **options,
         )
         self._sessions = sessions
         self._feed = feed
@@ -129,23 +129,25 @@ class Endpoint(GraphQL[C, None]):
 class TenantEndpoint(Endpoint[Context]):
     """GraphQL for `/tenants/{tenant_id}/graphql`; a request's context holds the data of that tenant and no other."""
 
+    def __init__(self, schema: ServedSchema, sessions: Sessions, feed: Feed, pages: Pages) -> None:
+        super().__init__(schema, sessions, feed)
+        self._pages = pages
+
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
         """What resolvers find. Raises `Refused` for an unknown tenant."""
         connection: HTTPConnection = request
         store = await self._sessions.registry.open(connection.path_params["tenant_id"])
         return Context(self._sessions, store, self._feed, ANONYMOUS, request_id(connection))
 
-    async def render_graphql_ide(self, request: Request) -> Response:
-        """The page on which a person explores the API."""
-        await self._sessions.registry.open(request.path_params["tenant_id"])
-        return explorer()
+    async def _answered(self, request: Request) -> Response:
+        """An answer; for browsers GraphiQL, whatever the tenant: the page asks this API, and says if there is none."""
+        if self.should_render_graphql_ide(self.request_adapter_class(request)):
+            return self._pages.graphiql()
+        return await super()._answered(request)
 
 
 class AgentsEndpoint(Endpoint[AgentContext]):
     """GraphQL for `/agents/graphql`. It is for programs: a browser finds no page there."""
-
-    def __init__(self, schema: ServedSchema, sessions: Sessions, feed: Feed) -> None:
-        super().__init__(schema, sessions, feed, graphql_ide=None)
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> AgentContext:
         """What resolvers find."""

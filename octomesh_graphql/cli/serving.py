@@ -38,6 +38,8 @@ class _Program:
     prepare: Callable[[Registry], Awaitable[None]]
     announce: Callable[[str, Database], None] = lambda url, database: None
     beside: Beside | None = None
+    default_tenant: str | None = None
+    """Where a browser is led that names no tenant."""
 
 
 async def serve(flags: Mapping[str, Any], *, insecure: bool) -> None:
@@ -53,7 +55,7 @@ async def demo(flags: Mapping[str, Any], *, insecure: bool) -> None:
         if await seed_demo(registry, now()):
             log.info("demo tenant filled", tenant=DEMO)
 
-    program = _Program(prepare=seed, announce=_welcome, beside=plants)
+    program = _Program(prepare=seed, announce=_welcome, beside=plants, default_tenant=DEMO)
     await _serve(load_for_server(flags, insecure=insecure), program)
 
 
@@ -73,7 +75,7 @@ async def _serve(settings: Settings, program: _Program) -> None:
                 async with (
                     Feed(registry).running() as feed,
                     sweeping(sessions),
-                    _listening(sessions, feed, sock) as serving,
+                    _listening(sessions, feed, sock, program.default_tenant) as serving,
                 ):
                     log.info("listening", url=url)
                     program.announce(url, database)
@@ -82,13 +84,15 @@ async def _serve(settings: Settings, program: _Program) -> None:
 
 
 @asynccontextmanager
-async def _listening(sessions: Sessions, feed: Feed, sock: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+async def _listening(
+    sessions: Sessions, feed: Feed, sock: socket.socket, default_tenant: str | None
+) -> AsyncIterator[asyncio.Task[None]]:
     """Answering on the socket; the task ends only if the server does on its own. Raises `CommandFailed`."""
     from octomesh_graphql.api.app import create_app
     from octomesh_graphql.api.listening import AppFailed, listening
 
     try:
-        app = create_app(sessions, feed)
+        app = create_app(sessions, feed, default_tenant=default_tenant)
         async with listening(app, sock, leaving=feed.leave, closing=feed.close_all) as serving:
             yield serving
     except (AppFailed, OSError) as error:
@@ -167,8 +171,8 @@ def _welcome(url: str, database: Database) -> None:
         f"""
   OctoMesh {__version__}: the demo is ready.
 
-    Start here    {url}/
-    GraphQL       {url}/tenants/{DEMO}/graphql  (in a browser: an explorer)
+    Admin Panel   {url}/
+    GraphQL       {url}/tenants/{DEMO}/graphql  (in a browser: GraphiQL)
     Health        {url}/healthz
 
   The plants of the tenant '{DEMO}' are invented, and the cluster in which their adapters run is simulated in memory.

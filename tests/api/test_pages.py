@@ -1,143 +1,188 @@
-"""The pages for browsers: they need nobody else's host, nothing inline, and their examples fit the schema."""
+"""The pages for browsers: where they are served, with which headers, and what is there before they are built."""
 
-import json
+import gzip
 import re
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
+import httpx2 as httpx
 import pytest
-from graphql import parse, validate
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from octomesh_graphql.api import pages
-from octomesh_graphql.api.limits import refusal
-from octomesh_graphql.api.schema import build_schema
+from octomesh_graphql.api.pages import Pages
 
-FOLDER = Path(pages.__file__).parent / "files"
-FILES = sorted(path.name for path in FOLDER.iterdir())
-PAGES = [name for name in FILES if name.endswith(".html")]
-BOOK: dict[str, Any] = json.loads((FOLDER / "examples.json").read_text())
-EXAMPLES = {example["title"]: example for example in BOOK["examples"]}
-DOCUMENTS = {"a pool": BOOK["aPool"], **{title: example["query"] for title, example in EXAMPLES.items()}}
-EXPLORER = "/tenants/demo/graphql"
-SVG = "http://www.w3.org/2000/svg"
-"""A name, not an address: nobody fetches it."""
-
-
-async def explorer(_: Request) -> Response:
-    return pages.explorer()
+PANEL = "<!doctype html><title>the panel</title>"
+GRAPHIQL = "<!doctype html><title>graphiql</title>"
+SCRIPT = "export const adapters = 3;\n" * 40
+PANEL_PATHS = [
+    "/",
+    "/tenants/demo/",
+    "/tenants/demo/pools",
+    "/tenants/demo/pools/6b040a2eb15738eecd8e6503",
+    "/tenants/demo/?state=ERROR&search=halle",
+    "/tenants/%22%3E%3Cscript%3E/",
+]
 
 
 @pytest.fixture
-def browser() -> TestClient:
-    routes = [Route("/", pages.start), Route(EXPLORER, explorer), Mount("/files", pages.files())]
-    return TestClient(Starlette(routes=routes))
+def built(tmp_path: Path) -> Path:
+    (tmp_path / "index.html").write_text(PANEL)
+    (tmp_path / "graphiql.html").write_text(GRAPHIQL)
+    (tmp_path / "third-party-notices.md").write_text("# Licences\n")
+    assets = tmp_path / "assets"
+    assets.mkdir()
+    (assets / "panel-Ab3.js").write_text(SCRIPT)
+    (assets / "panel-Ab3.js.gz").write_bytes(gzip.compress(SCRIPT.encode()))
+    (assets / "panel-Ab3.css").write_text("body { margin: 0 }")
+    (assets / "icon-Ab3.svg").write_text("<svg/>")
+    return tmp_path
 
 
-class Markup(HTMLParser):
-    """The tags of a page, and what is written inside its scripts and styles."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.inline = ""
-        self._within = ""
-        self.feed((FOLDER / page).read_text())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._within = tag
-
-    def handle_data(self, data: str) -> None:
-        if self._within in ("script", "style"):
-            self.inline += data.strip()
-
-    def attributes(self, *names: str) -> list[str]:
-        return [value for _, given in self.tags for name, value in given.items() if name in names and value]
+def browsing(served: Pages) -> TestClient:
+    return TestClient(Starlette(routes=served.routes()), follow_redirects=False)
 
 
-@pytest.mark.parametrize("path", ["/", EXPLORER, *(f"/files/{name}" for name in FILES)])
-def test_every_page_and_file_comes_with_a_strict_policy(browser: TestClient, path: str) -> None:
+@pytest.fixture
+def browser(built: Path) -> TestClient:
+    return browsing(Pages(built))
+
+
+def policy_of(response: Response | httpx.Response) -> dict[str, str]:
+    directives = response.headers["content-security-policy"].split("; ")
+    return {name: sources for name, _, sources in (directive.partition(" ") for directive in directives)}
+
+
+@pytest.mark.parametrize("path", PANEL_PATHS)
+def test_every_address_of_the_panel_gets_the_same_page_whatever_the_tenant(browser: TestClient, path: str) -> None:
     response = browser.get(path)
     assert response.status_code == 200
-    policy = response.headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert response.text == PANEL
+
+
+def test_the_panel_has_a_strict_policy(browser: TestClient) -> None:
+    response = browser.get("/tenants/demo/")
+    policy = policy_of(response)
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["referrer-policy"] == "no-referrer"
 
 
+def test_graphiql_may_write_style_elements_and_nothing_more_inline(built: Path) -> None:
+    response = Pages(built).graphiql()
+    policy = policy_of(response)
+    assert policy.pop("style-src") == "'self' 'unsafe-inline'"
+    assert not [sources for sources in policy.values() if "unsafe" in sources or "http" in sources or "*" in sources]
+    assert policy["script-src"] == policy["worker-src"] == policy["connect-src"] == "'self'"
+
+
+def test_a_page_is_never_cached_and_what_it_loads_for_ever(browser: TestClient) -> None:
+    assert browser.get("/tenants/demo/").headers["cache-control"] == "no-store"
+    assert browser.get("/assets/panel-Ab3.js").headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize("path", ["/", "/tenants/demo/", "/assets/panel-Ab3.js", "/third-party-notices.md"])
+def test_head_says_what_get_would(browser: TestClient, path: str) -> None:
+    head, get = browser.head(path), browser.get(path)
+    assert head.status_code == get.status_code == 200
+    assert head.headers == get.headers
+    assert head.content == b""
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [
-        ("explorer.js", "text/javascript"),
-        ("pages.css", "text/css"),
-        ("examples.json", "application/json"),
-        ("icon.svg", "image/svg+xml"),
-    ],
+    [("panel-Ab3.js", "text/javascript"), ("panel-Ab3.css", "text/css"), ("icon-Ab3.svg", "image/svg+xml")],
 )
-def test_files_have_the_type_that_nosniff_demands(browser: TestClient, name: str, kind: str) -> None:
-    assert browser.get(f"/files/{name}").headers["content-type"].startswith(kind)
+def test_assets_have_the_type_that_nosniff_demands(browser: TestClient, name: str, kind: str) -> None:
+    response = browser.get(f"/assets/{name}")
+    assert response.headers["content-type"].startswith(kind)
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_no_page_has_an_inline_script_or_style(page: str) -> None:
-    markup = Markup(page)
-    assert markup.inline == ""
-    assert not [name for _, given in markup.tags for name in given if name == "style" or name.startswith("on")]
+def test_an_asset_comes_compressed_to_whoever_takes_that(browser: TestClient) -> None:
+    compressed = browser.get("/assets/panel-Ab3.js", headers={"accept-encoding": "gzip, br"})
+    plain = browser.get("/assets/panel-Ab3.js", headers={"accept-encoding": "identity"})
+    assert compressed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert compressed.text == plain.text == SCRIPT
+    assert compressed.headers["content-type"] == plain.headers["content-type"]
+    assert compressed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert int(compressed.headers["content-length"]) < len(SCRIPT) / 10
+    assert compressed.headers["etag"] != plain.headers["etag"]
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_no_file_names_a_foreign_address(name: str) -> None:
-    text = (FOLDER / name).read_text().replace(SVG, "")
-    assert not re.findall(r"\w+://|[\"'(=]//\w", text)
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_an_asset_that_one_has_already_is_not_sent_again(browser: TestClient, encoding: str) -> None:
+    accepted = {"accept-encoding": encoding}
+    etag = browser.get("/assets/panel-Ab3.js", headers=accepted).headers["etag"]
+    again = browser.get("/assets/panel-Ab3.js", headers=accepted | {"if-none-match": etag})
+    assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize(("page", "path"), [("start.html", "/"), ("explorer.html", EXPLORER)])
-def test_what_a_page_loads_is_there(browser: TestClient, page: str, path: str) -> None:
-    assert browser.get(path).text == (FOLDER / page).read_text()
-    loaded = [link for link in Markup(page).attributes("src", "href") if "files/" in link]
-    assert len(loaded) >= 3
-    for link in loaded:
-        assert browser.get(str(browser.base_url.join(path).join(link))).status_code == 200
+@pytest.mark.parametrize(
+    "path", ["/assets/old-Xy9.js", "/assets/", "/assets/../index.html", "/assets/%2e%2e/index.html", "/assets/%00"]
+)
+def test_what_is_no_asset_is_not_found(browser: TestClient, path: str) -> None:
+    assert browser.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("script", [name for name in FILES if name.endswith(".js")])
-def test_what_a_script_imports_and_looks_for_is_there(script: str) -> None:
-    text = (FOLDER / script).read_text()
-    assert {*re.findall(r'from "\./(.+?)"', text)} <= {*FILES}
-    ids = {one for page in PAGES for one in Markup(page).attributes("id")}
-    assert {*re.findall(r'(?:getElementById|byId)\("(\w+)"\)', text)} <= ids
+def test_a_default_tenant_is_shown_at_once_and_others_can_still_be_chosen(built: Path) -> None:
+    browser = browsing(Pages(built, default_tenant="demo"))
+    led = browser.get("/")
+    assert (led.status_code, led.headers["location"]) == (307, "/tenants/demo/")
+    assert led.headers["cache-control"] == "no-store"
+    assert browser.get("/?choose").text == PANEL
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_field_has_a_label(page: str) -> None:
-    markup = Markup(page)
-    fields = {given["id"] for tag, given in markup.tags if tag in ("input", "textarea")}
-    assert fields == {*markup.attributes("for")}
+def test_whose_code_is_in_the_pages_can_be_read(browser: TestClient) -> None:
+    notices = browser.get("/third-party-notices.md")
+    assert notices.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "Licences" in notices.text
 
 
-@pytest.mark.parametrize("title", DOCUMENTS)
-def test_an_example_fits_the_schema_and_its_limits(title: str) -> None:
-    schema = build_schema()._schema
-    document = parse("\n".join(DOCUMENTS[title]))
-    assert validate(schema, document) == []
-    assert refusal(schema, document, {}) is None
+@pytest.mark.parametrize("path", PANEL_PATHS)
+def test_before_they_are_built_a_plain_page_says_how(tmp_path: Path, path: str) -> None:
+    response = browsing(Pages(tmp_path / "nothing")).get(path)
+    assert response.status_code == 200
+    assert "make web" in response.text
+    assert policy_of(response)["default-src"] == "'none'"
 
 
-@pytest.mark.parametrize("title", EXAMPLES)
-def test_an_example_gives_the_variables_it_declares(title: str) -> None:
-    document = parse("\n".join(EXAMPLES[title]["query"])).to_dict()
-    declared = {one["variable"]["name"]["value"] for one in document["definitions"][0]["variable_definitions"] or ()}
-    assert declared == {*EXAMPLES[title].get("variables", {})}
+def test_before_they_are_built_nothing_else_is_found(tmp_path: Path) -> None:
+    browser = browsing(Pages(tmp_path / "nothing"))
+    assert browser.get("/assets/panel-Ab3.js").status_code == 404
+    assert browser.get("/third-party-notices.md").status_code == 404
 
 
-def test_the_words_in_the_examples_variables_are_known_to_the_script() -> None:
-    words = {*re.findall(r'"(\$\w+)"', json.dumps([example.get("variables") for example in BOOK["examples"]]))}
-    known = {*re.findall(r"(\$\w+):", (FOLDER / "explorer.js").read_text())}
-    assert words == known
+def test_pages_built_while_the_server_runs_are_served(tmp_path: Path) -> None:
+    browser = browsing(Pages(tmp_path))
+    assert "make web" in browser.get("/tenants/demo/").text
+    (tmp_path / "index.html").write_text(PANEL)
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "panel-Cd4.js").write_text(SCRIPT)
+    assert browser.get("/tenants/demo/").text == PANEL
+    assert browser.get("/assets/panel-Cd4.js").text == SCRIPT
+
+
+def test_the_plain_page_needs_nothing_from_anywhere() -> None:
+    text = (Path(pages.__file__).parent / "files" / "not_built.html").read_text()
+    assert not re.findall(r"://|<script|<style|<link| style=| on\w+=", text)
+
+
+async def test_a_browser_gets_graphiql_for_every_tenant_and_learns_there_if_it_is_none(http: httpx.AsyncClient) -> None:
+    path = "/tenants/nobody/graphql"
+    page = await http.get(path, headers={"accept": "text/html,application/xhtml+xml"})
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "nobody" not in page.text
+    asked = await http.post(path, json={"query": "{ viewer { name } }"})
+    assert asked.json()["errors"][0]["extensions"]["code"] == "TENANT_NOT_FOUND"
+
+
+async def test_the_pages_are_part_of_the_server(http: httpx.AsyncClient) -> None:
+    page = await http.get("/tenants/acme/pools/6b040a2eb15738eecd8e6503")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert (await http.get("/assets/no-such-file.js")).status_code == 404

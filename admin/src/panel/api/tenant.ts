@@ -1,0 +1,77 @@
+// One tenant as the panel sees it: questions and acts over HTTP, changes over one WebSocket.
+import { type AnyVariables, Client, fetchExchange, type OperationResult, type TypedDocumentNode } from "@urql/core";
+import { createContext, useContext } from "react";
+import type { ViewerQuery as ViewerAnswer } from "../../gql/graphql";
+import { graphqlPath } from "../routes";
+import { Connection, NEEDS_A_PERSON } from "./connection";
+import { Failure } from "./failure";
+import { ViewerQuery } from "./operations";
+import { openSocket, type Socket } from "./socket";
+import { authorization } from "./token";
+
+export type Viewer = ViewerAnswer["viewer"];
+
+export class Tenant {
+  readonly connection = new Connection();
+  readonly socket: Socket;
+  private readonly http: Client;
+
+  constructor(readonly id: string) {
+    this.http = new Client({
+      url: graphqlPath(id),
+      exchanges: [fetchExchange],
+      preferGetMethod: false,
+      requestPolicy: "network-only",
+      fetchOptions: () => ({ headers: authorization() }),
+    });
+    this.socket = openSocket(graphqlPath(id), this.connection, () => void this.ask(ViewerQuery, {}).catch(() => {}));
+  }
+
+  /** The answer to a query. Throws `Failure`. */
+  async ask<D, V extends AnyVariables>(query: TypedDocumentNode<D, V>, variables: V): Promise<D> {
+    return this.answer(await this.http.query(query, variables).toPromise());
+  }
+
+  /** The answer to a mutation; refusals are in it. Throws `Failure`. */
+  async act<D, V extends AnyVariables>(mutation: TypedDocumentNode<D, V>, variables: V): Promise<D> {
+    return this.answer(await this.http.mutation(mutation, variables).toPromise(), [
+      "UNAUTHENTICATED",
+      "TENANT_NOT_FOUND",
+    ]);
+  }
+
+  /** Go on with another token, where one was. */
+  renew(): void {
+    this.connection.is({ trouble: null });
+    this.socket.terminate();
+    this.socket.hurry();
+  }
+
+  /** Leave: nothing is heard any more. */
+  close(): void {
+    void this.socket.dispose();
+  }
+
+  private answer<D, V extends AnyVariables>({ data, error }: OperationResult<D, V>, grave = NEEDS_A_PERSON): D {
+    if (error || data === undefined) {
+      const failure = error ? Failure.of(error) : new Failure("NETWORK", "The server gave no answer.");
+      if (grave.includes(failure.code)) this.connection.failed(failure);
+      throw failure;
+    }
+    return data;
+  }
+}
+
+export interface Visit {
+  tenant: Tenant;
+  viewer: Viewer;
+}
+
+export const VisitContext = createContext<Visit | null>(null);
+
+/** The tenant the page is about, and who looks at it. */
+export function useVisit(): Visit {
+  const visit = useContext(VisitContext);
+  if (!visit) throw new Error("outside of a tenant");
+  return visit;
+}

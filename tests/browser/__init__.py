@@ -1,0 +1,1 @@
+"""The pages in a real browser. `make test` leaves them out; `make test-browser` builds the pages and runs these."""

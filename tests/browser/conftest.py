@@ -1,0 +1,96 @@
+"""A server with the demo tenant for each test, and one Chromium for all; and all of it only when it is asked for.
+
+Nothing here imports Playwright before a test needs it: `make test` reads this file too.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from octomesh_graphql.actions import clock
+from octomesh_graphql.actions.seeding import DEMO, seed_demo
+from octomesh_graphql.api.app import create_app
+from octomesh_graphql.api.listening import listening
+from octomesh_graphql.api.pages import BUILT
+from octomesh_graphql.store.feed import Feed
+from octomesh_graphql.store.sessions import Sessions
+from tests.browser.site import Site, operating
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+    from tests.browser.visiting import Visits
+
+HERE = Path(__file__).parent
+
+
+def asked_for(config: pytest.Config) -> bool:
+    """Whether this run names this directory, something in it, or the marker."""
+    named = (Path(config.invocation_params.dir, argument.partition("::")[0]) for argument in config.args)
+    return "browser" in config.option.markexpr or any(HERE in (path, *path.parents) for path in named)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what nobody asked for. Called for what is in this directory only."""
+    return None if asked_for(config) else True
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is in this directory, so that no file can forget to."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("browser")
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """A running Chromium. Where there is none, nothing here can be told, and the run ends with what would help."""
+    from playwright.async_api import async_playwright
+
+    from tests.browser.visiting import FLAGS, NoChromium, find_chromium
+
+    if not (BUILT / "index.html").exists():
+        pytest.exit("THE PAGES ARE NOT BUILT: make web", returncode=1)
+    try:
+        chromium = find_chromium()
+    except NoChromium as error:
+        pytest.exit(str(error), returncode=1)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def site(sessions: Sessions, feed: Feed) -> AsyncIterator[Site]:
+    """A server that shows the demo tenant first, filled as the demo is; no operator serves it."""
+    await seed_demo(sessions.registry, clock.now())
+    app = create_app(sessions, feed, default_tenant=DEMO)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        async with listening(app, sock, leaving=feed.leave, closing=feed.close_all):
+            url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+            yield Site(url=url, store=await sessions.registry.open(DEMO), sessions=sessions, feed=feed)
+
+
+@pytest.fixture
+async def demo(site: Site) -> AsyncIterator[Site]:
+    """The same with the demo's operator at work, whose cluster is simulated."""
+    async with operating(site):
+        yield site
+
+
+@pytest.fixture
+async def visit(browser: Browser, site: Site) -> AsyncIterator[Visits]:
+    """Opens pages of the site: `page = await visit("/tenants/demo/")`. Fails the test for what went wrong in them."""
+    from tests.browser.visiting import Visits
+
+    visits = Visits(browser, site.url)
+    yield visits
+    await visits.end()
+    assert visits.troubles == []
