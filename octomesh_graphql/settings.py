@@ -23,9 +23,6 @@ from octomesh_graphql.domain.text import shown
 
 PREFIX: Final = "OCTOMESH_"
 
-_NOT_YET: Final = ("OCTOMESH_OIDC_ISSUER", "OCTOMESH_OIDC_AUDIENCE")
-"""Asked for by who wants tokens to be checked, which this version can't do."""
-
 _SERVICE_LINK: Final = re.compile(
     r"OCTOMESH(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_[A-Z]+(_(PROTO|PORT|ADDR))?)"
 )
@@ -82,7 +79,7 @@ class Settings(ProgramSettings):
     """How a server starts, and the commands that work on its database."""
 
     host: str = Field("127.0.0.1", pattern=r"^[^\s/]+$", description="an address or a name of this machine")
-    """Where to listen. Loopback, because nobody is asked who they are."""
+    """Where to listen. Loopback, because without an issuer nobody is asked who they are."""
 
     port: int = Field(8000, ge=0, le=65_535, description="a number from 0 to 65535; 0 takes any free port")
     """A TCP port. 8000 is what people try first for a Python web server, and needs no rights."""
@@ -128,6 +125,26 @@ class Settings(ProgramSettings):
     lease_seconds: float = Field(LEASE_SECONDS, ge=2, le=3_600, description="a number of seconds from 2 to 3600")
     """How long an agent that falls silent still counts as online. It is asked to renew four times as often; longer for
     lines that are often cut, shorter where OFFLINE has to be seen at once. The same for all servers."""
+
+    oidc_issuer: str | None = Field(
+        None,
+        pattern=r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])[^\s?#@]+$",
+        description="a URL like https://login.example.com; http only on this machine",
+    )
+    """Who issues the access tokens by which callers are known, exactly as its tokens name it. None: nobody is asked who
+    they are."""
+
+    oidc_audience: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^\S+$",
+        description="the audience that the issuer writes into tokens",
+    )
+    """For whom the tokens must be: this server, as the issuer knows it. Without it tokens for others would do."""
+
+    oidc_report_only: bool = Field(False, description="true or false")
+    """For a staged roll-out: log who would be refused, and serve everybody."""
 
     @field_validator("mongo_uri")
     @classmethod
@@ -240,7 +257,7 @@ def load(flags: Mapping[str, Any]) -> Settings:
 
 def load_for_server(flags: Mapping[str, Any], *, insecure: bool) -> Settings:
     """The settings of a server, which must not be open to strangers unless told. Raises `WrongSettings`."""
-    return _load(Settings, flags, [*_unprotected(), *([] if insecure else _exposed(flags))])
+    return _load(Settings, flags, [*_half_an_issuer(flags), *([] if insecure else _exposed(flags))])
 
 
 def load_for_operator(flags: Mapping[str, Any]) -> OperatorSettings:
@@ -301,7 +318,7 @@ def _from_files(program: type[ProgramSettings]) -> dict[str, str]:
 def _unknown() -> Iterator[str]:
     """Variables that nobody reads: most likely misspelt, and then a setting the user believes in is not in force."""
     fields = [*Settings.model_fields, *OperatorSettings.model_fields]
-    known = {_variable(field) for field in fields} | {"OCTOMESH_MONGO_URI_FILE", *_NOT_YET}
+    known = {_variable(field) for field in fields} | {"OCTOMESH_MONGO_URI_FILE"}
     for name, value in sorted(os.environ.items()):
         if not name.startswith(PREFIX) or not value or name in known or _from_kubernetes(name, value):
             continue
@@ -315,27 +332,40 @@ def _from_kubernetes(name: str, value: str) -> bool:
     return bool(link or _SERVICE_LINK.fullmatch(name))
 
 
-def _unprotected() -> Iterator[str]:
-    for name in _NOT_YET:
-        if os.environ.get(name):
-            yield (
-                f"{name} is set, but this version can't check tokens yet, and would serve everybody unasked. "
-                "Remove it; the server then listens on loopback only."
-            )
-
-
 def _exposed(flags: Mapping[str, Any]) -> Iterator[str]:
-    host = str(flags.get("host") or os.environ.get("OCTOMESH_HOST") or Settings.model_fields["host"].default)
-    if not is_loopback(host):
+    host = str(_given("host", flags) or Settings.model_fields["host"].default)
+    if is_loopback(host) or (_given("oidc_issuer", flags) and not _reports_only(flags)):
+        return
+    unasked = "it is only reported who would be refused" if _reports_only(flags) else "nobody is asked who they are"
+    yield (
+        f"The host '{shown(host)}' can be reached from other machines, and {unasked}: whoever reaches it could read "
+        "and change everything. Set OCTOMESH_OIDC_ISSUER and OCTOMESH_OIDC_AUDIENCE, listen on 127.0.0.1, or say "
+        "--insecure if something in front of the server keeps strangers out."
+    )
+
+
+def _half_an_issuer(flags: Mapping[str, Any]) -> Iterator[str]:
+    given = [name for name in ("oidc_issuer", "oidc_audience") if _given(name, flags)]
+    if len(given) == 1:
         yield (
-            f"The host '{shown(host)}' can be reached from other machines, and nobody is asked who they are: whoever "
-            "reaches it could read and change everything. Listen on 127.0.0.1, or say --insecure if something in "
-            "front of the server keeps strangers out."
+            f"Only {_variable(given[0])} is set. To check access tokens the server needs both: OCTOMESH_OIDC_ISSUER, "
+            "who issues them, and OCTOMESH_OIDC_AUDIENCE, for whom they are."
         )
+    elif not given and _reports_only(flags):
+        yield "OCTOMESH_OIDC_REPORT_ONLY is set, but without OCTOMESH_OIDC_ISSUER there is nothing to report."
+
+
+def _reports_only(flags: Mapping[str, Any]) -> bool:
+    return str(_given("oidc_report_only", flags)).lower() in ("1", "true", "yes", "on", "y", "t")
+
+
+def _given(field: str, flags: Mapping[str, Any]) -> Any:
+    """What is given for a field, whatever it is worth."""
+    return flags.get(field) or os.environ.get(_variable(field))
 
 
 def _half_a_broker(flags: Mapping[str, Any]) -> Iterator[str]:
-    given = [name for name in ("broker_host", "broker_secret") if flags.get(name) or os.environ.get(_variable(name))]
+    given = [name for name in ("broker_host", "broker_secret") if _given(name, flags)]
     if len(given) == 1:
         yield (
             f"Only {_variable(given[0])} is set. To reach a message broker adapters need both: OCTOMESH_BROKER_HOST, "

@@ -195,14 +195,39 @@ def test_commands_that_do_not_listen_do_not_care_about_the_host(monkeypatch: pyt
     assert load({}).host == "0.0.0.0"
 
 
-@pytest.mark.parametrize("name", ["OCTOMESH_OIDC_ISSUER", "OCTOMESH_OIDC_AUDIENCE"])
+ISSUER = {"oidc_issuer": "https://login.example.com", "oidc_audience": "octomesh"}
+
+
+def test_a_server_that_checks_tokens_may_be_reached_by_others() -> None:
+    settings = load_for_server({"host": "0.0.0.0", **ISSUER}, insecure=False)
+    assert (settings.oidc_issuer, settings.oidc_audience) == tuple(ISSUER.values())
+
+
+@pytest.mark.parametrize("name", ISSUER)
 @pytest.mark.parametrize("insecure", [False, True])
-def test_a_server_that_is_to_check_tokens_does_not_start_without_that_being_possible(
-    monkeypatch: pytest.MonkeyPatch, name: str, insecure: bool
-) -> None:
-    monkeypatch.setenv(name, "https://login.example.com")
+def test_half_an_issuer_is_none(monkeypatch: pytest.MonkeyPatch, name: str, insecure: bool) -> None:
+    monkeypatch.setenv(f"OCTOMESH_{name.upper()}", ISSUER[name])
     [fault] = faults(insecure=insecure)
-    assert f"{name} is set, but this version can't check tokens yet" in fault
+    assert f"Only OCTOMESH_{name.upper()} is set" in fault
+
+
+@pytest.mark.parametrize("word", ["true", "1", "TRUE", "on"])
+def test_a_server_that_only_reports_is_still_open(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    monkeypatch.setenv("OCTOMESH_OIDC_REPORT_ONLY", word)
+    [fault] = faults({"host": "0.0.0.0", **ISSUER})
+    assert "it is only reported who would be refused" in fault
+    assert load_for_server(ISSUER, insecure=False).oidc_report_only
+    [fault] = faults()
+    assert "there is nothing to report" in fault
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://login.example.com", "login.example.com", "https://user@login.example.com", "http://127.0.0.1.evil.com/"],
+)
+def test_keys_are_fetched_safely(url: str) -> None:
+    [fault] = faults({**ISSUER, "oidc_issuer": url})
+    assert "http only on this machine" in fault
 
 
 # The operator

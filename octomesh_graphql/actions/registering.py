@@ -22,17 +22,25 @@ from octomesh_graphql.store.unit import Unit, write
 _NAMESPACE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
-async def register_operator(sessions: Sessions, facts: OperatorFacts) -> Session:
-    """A new session of an operator; it claims its pools next. Raises `AgentRefused` for unusable facts."""
-    return await sessions.begin_operator(facts.checked())
+async def register_operator(sessions: Sessions, facts: OperatorFacts, *, holder: str = "") -> Session:
+    """A new session of an operator; it claims its pools next.
+
+    Raises `AgentRefused` for unusable facts, and while somebody else than the holder is this operator.
+    """
+    return await sessions.begin_operator(facts.checked(), holder)
 
 
-async def register_adapter(sessions: Sessions, now: datetime, *, tenant_id: str, rt_id: str) -> Session:
-    """A new session of an adapter's process: the adapter is ONLINE. Raises `AgentRefused`."""
+async def register_adapter(
+    sessions: Sessions, now: datetime, *, tenant_id: str, rt_id: str, holder: str = ""
+) -> Session:
+    """A new session of an adapter's process: the adapter is ONLINE.
+
+    Raises `AgentRefused` when there is no such adapter, and while somebody else than the holder is its process.
+    """
     store = await tenant_of(sessions, tenant_id)
     if await store.adapter(rt_id) is None:
         raise missing("adapter", rt_id)
-    session = await sessions.begin_adapter(tenant_id, rt_id)
+    session = await sessions.begin_adapter(tenant_id, rt_id, holder)
 
     async def act(unit: Unit) -> Session:
         adapter = await unit.adapter(rt_id)

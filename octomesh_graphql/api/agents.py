@@ -8,21 +8,24 @@ one place, whatever it asked for.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import strawberry
 from strawberry import Info, Parent, argument
 
 from octomesh_graphql.actions import configuring, following, registering, reporting, sweeping
 from octomesh_graphql.actions.clock import now
+from octomesh_graphql.api.admitting import Gate
 from octomesh_graphql.api.scalars import Json, OctoObjectId
 from octomesh_graphql.api.types import described
 from octomesh_graphql.domain.adapter import Phase
+from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.pool import Pool as DomainPool
-from octomesh_graphql.domain.session import OperatorFacts
+from octomesh_graphql.domain.session import AgentErrorCode, AgentRefused, OperatorFacts
 from octomesh_graphql.domain.session import Session as DomainSession
 from octomesh_graphql.domain.states import AdapterType, ConfigurationState
+from octomesh_graphql.domain.tenant import no_tenant
 from octomesh_graphql.domain.wish import Finding
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.sessions import Sessions
@@ -32,14 +35,24 @@ from octomesh_graphql.store.sessions import Sessions
 class AgentContext:
     """What one operation of an agent finds."""
 
+    gate: Gate
+    caller: Caller
     sessions: Sessions
     feed: Feed
     request_id: str
-    connection_params: dict[str, Any] = field(default_factory=dict)
 
-    async def renewed(self) -> AgentContext:
-        """For another operation of the same WebSocket: nothing of it grows old."""
-        return self
+    def session(self, given: SessionInput) -> DomainSession:
+        """The session as the caller's own. Raises `AgentRefused` when it is of an adapter they must not know."""
+        session = DomainSession(agent=given.agent, epoch=given.epoch, holder=self.caller.id)
+        if session.of_adapter and not self.caller.may_enter(session.adapter[0]):
+            raise session.stale()
+        return session
+
+    def tenant(self, tenant_id: str) -> str:
+        """Itself. Raises `AgentRefused` when the caller must not know whether there is this tenant."""
+        if not self.caller.may_enter(tenant_id):
+            raise AgentRefused(AgentErrorCode.NOT_FOUND, no_tenant(tenant_id).message)
+        return tenant_id
 
 
 @strawberry.input(description="The session in which an agent speaks, as it was given when it registered.")
@@ -129,7 +142,11 @@ class Query:
         after: Annotated[OctoObjectId | None, argument(description="Only adapters behind this one.")] = None,
     ) -> reporting.WishPage:
         return await reporting.pool_wish(
-            info.context.sessions, _domain(session), tenant_id=tenant_id, pool_rt_id=pool_rt_id, after=after
+            info.context.sessions,
+            info.context.session(session),
+            tenant_id=info.context.tenant(tenant_id),
+            pool_rt_id=pool_rt_id,
+            after=after,
         )
 
 
@@ -145,7 +162,7 @@ class Mutation:
     ) -> Session:
         sessions = info.context.sessions
         facts = OperatorFacts(id=id, cluster=cluster, version=version)
-        return _given(await registering.register_operator(sessions, facts), sessions)
+        return _given(await registering.register_operator(sessions, facts, holder=info.context.caller.id), sessions)
 
     @strawberry.mutation(description="The process of an adapter is there: the adapter is ONLINE.")
     async def register_adapter(
@@ -155,19 +172,23 @@ class Mutation:
         rt_id: Annotated[OctoObjectId, argument(description="The adapter.")],
     ) -> Session:
         sessions = info.context.sessions
-        return _given(await registering.register_adapter(sessions, now(), tenant_id=tenant_id, rt_id=rt_id), sessions)
+        holder = info.context.caller.id
+        tenant = info.context.tenant(tenant_id)
+        begun = await registering.register_adapter(sessions, now(), tenant_id=tenant, rt_id=rt_id, holder=holder)
+        return _given(begun, sessions)
 
     @strawberry.mutation(description="Still there: the lease has its full length again.")
     async def renew(self, info: Info[AgentContext], session: SessionArgument) -> Session:
         sessions = info.context.sessions
-        await sessions.renew(_domain(session))
-        return _given(_domain(session), sessions)
+        renewed = info.context.session(session)
+        await sessions.renew(renewed)
+        return _given(renewed, sessions)
 
     @strawberry.mutation(
         description="The agent stops. An operator's pools are OFFLINE at once, an adapter is UNREGISTERED."
     )
     async def goodbye(self, info: Info[AgentContext], session: SessionArgument) -> bool:
-        await sweeping.sign_off(info.context.sessions, _domain(session), now())
+        await sweeping.sign_off(info.context.sessions, info.context.session(session), now())
         return True
 
     @strawberry.mutation(
@@ -184,9 +205,9 @@ class Mutation:
     ) -> DomainPool:
         return await registering.claim_pool(
             info.context.sessions,
-            _domain(session),
+            info.context.session(session),
             now(),
-            tenant_id=tenant_id,
+            tenant_id=info.context.tenant(tenant_id),
             pool_rt_id=pool_rt_id,
             namespace=namespace,
         )
@@ -196,7 +217,11 @@ class Mutation:
         self, info: Info[AgentContext], session: SessionArgument, tenant_id: TenantId, pool_rt_id: PoolRtId
     ) -> bool:
         await registering.release_pool(
-            info.context.sessions, _domain(session), now(), tenant_id=tenant_id, pool_rt_id=pool_rt_id
+            info.context.sessions,
+            info.context.session(session),
+            now(),
+            tenant_id=info.context.tenant(tenant_id),
+            pool_rt_id=pool_rt_id,
         )
         return True
 
@@ -211,9 +236,9 @@ class Mutation:
     ) -> bool:
         await reporting.report_pool(
             info.context.sessions,
-            _domain(session),
+            info.context.session(session),
             now(),
-            tenant_id=tenant_id,
+            tenant_id=info.context.tenant(tenant_id),
             pool_rt_id=pool_rt_id,
             findings=[_finding(each) for each in adapters],
         )
@@ -224,14 +249,14 @@ class Mutation:
         graphql_type=AdapterConfiguration,
     )
     async def take_configuration(self, info: Info[AgentContext], session: SessionArgument) -> configuring.Handover:
-        return await configuring.hand_configuration(info.context.sessions, _domain(session), now())
+        return await configuring.hand_configuration(info.context.sessions, info.context.session(session), now())
 
     @strawberry.mutation(description="The adapter works with this configuration.")
     async def acknowledge_configuration(
         self, info: Info[AgentContext], session: SessionArgument, version: VersionArgument
     ) -> ConfigurationState:
         sessions = info.context.sessions
-        adapter = await configuring.acknowledge_configuration(sessions, _domain(session), now(), version)
+        adapter = await configuring.acknowledge_configuration(sessions, info.context.session(session), now(), version)
         return adapter.configuration_state
 
     @strawberry.mutation(description="The adapter can't work with this configuration.")
@@ -243,7 +268,7 @@ class Mutation:
         message: Annotated[str, argument(description="Why, in plain language, for people.")],
     ) -> ConfigurationState:
         adapter = await configuring.reject_configuration(
-            info.context.sessions, _domain(session), now(), version, message
+            info.context.sessions, info.context.session(session), now(), version, message
         )
         return adapter.configuration_state
 
@@ -255,18 +280,14 @@ class Subscription:
         graphql_type=AsyncGenerator[LookAgain, None],
     )
     def look_again(self, info: Info[AgentContext], session: SessionArgument) -> AsyncIterator[following.LookAgain]:
-        return following.look_again(info.context.sessions, info.context.feed, _domain(session))
+        return following.look_again(info.context.sessions, info.context.feed, info.context.session(session))
 
     @strawberry.subscription(
         description="The version of the configuration to take: at first the present one, then each other one.",
         graphql_type=AsyncGenerator[str, None],
     )
     def configuration_versions(self, info: Info[AgentContext], session: SessionArgument) -> AsyncIterator[str]:
-        return following.configuration_versions(info.context.sessions, info.context.feed, _domain(session))
-
-
-def _domain(session: SessionInput) -> DomainSession:
-    return DomainSession(agent=session.agent, epoch=session.epoch)
+        return following.configuration_versions(info.context.sessions, info.context.feed, info.context.session(session))
 
 
 def _given(session: DomainSession, sessions: Sessions) -> Session:

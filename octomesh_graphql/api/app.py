@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from strawberry.schema import BaseSchema
 
+from octomesh_graphql.api.admitting import OPEN, Gate
 from octomesh_graphql.api.endpoint import AgentsEndpoint, TenantEndpoint, refusal
 from octomesh_graphql.api.errors import FailureCode
 from octomesh_graphql.api.health import Health
@@ -25,14 +26,14 @@ TENANT_PATH = "/tenants/{tenant_id}/graphql"
 AGENTS_PATH = "/agents/graphql"
 
 
-def create_app(sessions: Sessions, feed: Feed, *, default_tenant: str | None = None) -> Starlette:
-    """The server for all tenants and agents of a deployment; the feed must be running.
+def create_app(sessions: Sessions, feed: Feed, *, gate: Gate = OPEN, default_tenant: str | None = None) -> Starlette:
+    """The server for all tenants and agents of a deployment; the feed must be running. `gate` says who is let in.
 
     A browser that asks for no tenant is led to the default one, if there is one.
     """
     pages = Pages(default_tenant=default_tenant)
-    tenants = TenantEndpoint(build_schema(), sessions, feed, pages)
-    agents = AgentsEndpoint(build_agents_schema(), sessions, feed)
+    tenants = TenantEndpoint(build_schema(), gate, sessions, feed, pages)
+    agents = AgentsEndpoint(build_agents_schema(), gate, sessions, feed)
     metrics = Metrics(feed)
     health = Health(sessions.registry, feed, metrics)
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from strawberry.dataloader import DataLoader
 
+from octomesh_graphql.api.admitting import Gate
 from octomesh_graphql.api.inputs import AdapterFilterInput, AdapterOrderInput, adapter_filter, sorts
 from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.pool import Pool
-from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.domain.session import RegisteredOperator
-from octomesh_graphql.domain.tenant import no_tenant
 from octomesh_graphql.domain.transition import Transition
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.feed import Feed
@@ -48,22 +47,14 @@ class HistoryWish:
 
 @dataclass
 class Context:
-    """What one operation finds. That of a WebSocket is renewed for each of its operations."""
+    """What one operation of a user finds."""
 
+    gate: Gate
+    caller: Caller
     sessions: Sessions
     store: TenantStore
     feed: Feed
-    caller: Caller
     request_id: str
-    connection_params: dict[str, Any] = field(default_factory=dict)
-
-    async def renewed(self) -> Context:
-        """For another operation. Raises `Refused` when the tenant is gone, though another may have its id by now."""
-        tenant = self.store.tenant
-        present = await self.sessions.registry.open(tenant.id)
-        if present.tenant.created != tenant.created:
-            raise Refused(no_tenant(tenant.id))
-        return replace(self, store=present)
 
     @cached_property
     def pools(self) -> DataLoader[str, Pool | None]:

@@ -113,7 +113,7 @@ class Query:
             tenant_id=tenant.id,
             tenant_name=tenant.display_name,
             may_read=caller.may_read,
-            may_edit=caller.may_edit,
+            may_edit=info.context.gate.may_edit(caller),
         )
 
 

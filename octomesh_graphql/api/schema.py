@@ -17,12 +17,14 @@ from graphql import (
     Undefined,
 )
 from graphql.execution.collect_fields import FieldDetailsList
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext, StreamResult
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from octomesh_graphql.api import agents
+from octomesh_graphql.api.admitting import Forbidden
 from octomesh_graphql.api.errors import CodedErrors, FailureCode, failure
 from octomesh_graphql.api.limits import BoundedDocuments, parsed
 from octomesh_graphql.api.mutations import Mutation
@@ -30,6 +32,7 @@ from octomesh_graphql.api.problems import CONCRETE
 from octomesh_graphql.api.queries import Query
 from octomesh_graphql.api.scalars import CONFIG
 from octomesh_graphql.api.subscriptions import Subscription
+from octomesh_graphql.api.tokens import Unauthenticated
 from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.store.mongo import MongoUnavailable
 
@@ -69,9 +72,11 @@ class ServedSchema(strawberry.Schema):
         """Run an operation of a WebSocket, in the tenant as it is now: it may have gone since the socket was opened."""
         try:
             parsed(args[0])
-            context = await options["context_value"].renewed()
+            context = await options["context_value"].context()
         except GraphQLError as error:
             return _refused(error)
+        except Unauthenticated as error:
+            return _refused(failure(FailureCode.UNAUTHENTICATED, str(error)))
         except Refused as refused:
             return _refused(failure(FailureCode.TENANT_NOT_FOUND, str(refused)))
         except MongoUnavailable:
@@ -109,6 +114,19 @@ def build_agents_schema() -> ServedSchema:
     )
 
 
+class Permitted(SchemaExtension):
+    """Who may only read changes nothing, by whatever mutation."""
+
+    def on_validate(self) -> Iterator[None]:
+        run = self.execution_context
+        if not run.pre_execution_errors and run.operation_type is OperationType.MUTATION:
+            try:
+                run.context.gate.edit(run.context.caller)
+            except Forbidden as error:
+                run.pre_execution_errors = [failure(FailureCode.FORBIDDEN, str(error))]
+        yield
+
+
 def build_schema() -> ServedSchema:
     """The schema of `/tenants/{tenantId}/graphql`."""
     return ServedSchema(
@@ -118,5 +136,5 @@ def build_schema() -> ServedSchema:
         types=CONCRETE,
         config=CONFIG,
         execution_context_class=BoundedExecutor,
-        extensions=[CodedErrors, BoundedDocuments],
+        extensions=[CodedErrors, BoundedDocuments, Permitted],
     )

@@ -74,6 +74,12 @@ class ServerFlags(DatabaseFlags):
     """Where users reach the server, if not where it listens."""
     lease_seconds: float | None = None
     """How long an agent that falls silent still counts as online.  [default: 40]"""
+    oidc_issuer: str | None = None
+    """Who issues the access tokens by which callers are known.  [default: nobody is asked who they are]"""
+    oidc_audience: str | None = None
+    """For whom those tokens must be."""
+    oidc_report_only: Annotated[bool | None, Parameter(negative="")] = None
+    """Only log who would be refused."""
 
 
 @Parameter(name="*")

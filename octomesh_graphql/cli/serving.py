@@ -56,12 +56,19 @@ async def demo(flags: Mapping[str, Any], *, insecure: bool) -> None:
             log.info("demo tenant filled", tenant=DEMO)
 
     program = _Program(prepare=seed, announce=_welcome, beside=plants, default_tenant=DEMO)
-    await _serve(load_for_server(flags, insecure=insecure), program)
+    settings = load_for_server(flags, insecure=insecure)
+    if settings.oidc_issuer:
+        raise CommandFailed(
+            "The demo asks nobody who they are. Leave OCTOMESH_OIDC_ISSUER away, or use octomesh serve."
+        )
+    await _serve(settings, program)
 
 
 async def _serve(settings: Settings, program: _Program) -> None:
     logs.configure(settings.log_format, settings.log_level)
-    if not is_loopback(settings.host):
+    if settings.oidc_report_only:
+        log.warning("nobody is refused; this log tells who would be", issuer=settings.oidc_issuer)
+    elif not settings.oidc_issuer and not is_loopback(settings.host):
         log.warning("whoever reaches this address can read and change everything", host=settings.host)
     with bound_socket(settings.host, settings.port) as sock:
         here = _url(sock, settings.host)
@@ -75,7 +82,7 @@ async def _serve(settings: Settings, program: _Program) -> None:
                 async with (
                     Feed(registry).running() as feed,
                     sweeping(sessions),
-                    _listening(sessions, feed, sock, program.default_tenant) as serving,
+                    _listening(settings, sessions, feed, sock, program.default_tenant) as serving,
                 ):
                     log.info("listening", url=url)
                     program.announce(url, database)
@@ -85,14 +92,16 @@ async def _serve(settings: Settings, program: _Program) -> None:
 
 @asynccontextmanager
 async def _listening(
-    sessions: Sessions, feed: Feed, sock: socket.socket, default_tenant: str | None
+    settings: Settings, sessions: Sessions, feed: Feed, sock: socket.socket, default_tenant: str | None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Answering on the socket; the task ends only if the server does on its own. Raises `CommandFailed`."""
+    from octomesh_graphql.api.admitting import gate_of
     from octomesh_graphql.api.app import create_app
     from octomesh_graphql.api.listening import AppFailed, listening
 
     try:
-        app = create_app(sessions, feed, default_tenant=default_tenant)
+        gate = gate_of(settings.oidc_issuer, settings.oidc_audience, reports_only=settings.oidc_report_only)
+        app = create_app(sessions, feed, gate=gate, default_tenant=default_tenant)
         async with listening(app, sock, leaving=feed.leave, closing=feed.close_all) as serving:
             yield serving
     except (AppFailed, OSError) as error:

@@ -1,6 +1,7 @@
 """Who asks, and what they may do."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -9,8 +10,24 @@ class Caller:
 
     name: str
     authenticated: bool
+    id: str = ""
+    """As the issuer of its token knows it, for good; empty where nobody is asked."""
+    tenant_id: str | None = None
+    """The only tenant it may have to do with; None: any."""
     may_read: bool = True
     may_edit: bool = True
+    may_be_agent: bool = True
+    """Whether it may speak as an operator or as the process of an adapter."""
+    until: datetime | None = None
+    """When that ends."""
+
+    def may_enter(self, tenant_id: str) -> bool:
+        """Whether it may know that there is this tenant."""
+        return self.tenant_id in (None, tenant_id)
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether what it was allowed has ended."""
+        return self.until is not None and self.until <= now
 
 
 ANONYMOUS = Caller(name="anonymous", authenticated=False)

@@ -8,7 +8,7 @@ out, its agent signed off, or registered anew) never begins again: what still co
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Self
 
@@ -35,6 +35,7 @@ class AgentErrorCode(DescribedEnum):
     POOL_SERVED_BY_ANOTHER = "POOL_SERVED_BY_ANOTHER", "Another live operator serves the pool; the message names it."
     POOL_NOT_CLAIMED = "POOL_NOT_CLAIMED", "The operator has not claimed the pool in this session; claim it first."
     NOT_FOUND = "NOT_FOUND", "There is no such tenant, pool or adapter, or it is gone."
+    FORBIDDEN = "FORBIDDEN", "Who asks may not do that; the message tells why."
     BAD_USER_INPUT = "BAD_USER_INPUT", "A value can't be used; the message tells which and why."
 
 
@@ -53,6 +54,8 @@ class Session:
     agent: str
     """The id of an operator, or tenant and rtId of an adapter as `acme/6789…`."""
     epoch: int
+    holder: str = field(default="", compare=False)
+    """Who began it, as the issuer of their tokens knows them; nobody else can speak in it."""
 
     @property
     def key(self) -> str:
@@ -79,6 +82,11 @@ class Session:
     def words(self) -> str:
         """The agent in a sentence."""
         return "its process" if self.of_adapter else f"the operator '{self.agent}'"
+
+    def held(self) -> AgentRefused:
+        """The refusal of somebody else who wants to be this agent."""
+        words = shown(self.words, 120)
+        return AgentRefused(AgentErrorCode.FORBIDDEN, f"Somebody else is {words} now, with tokens of another subject.")
 
     def stale(self) -> AgentRefused:
         """The refusal of what comes from this session."""

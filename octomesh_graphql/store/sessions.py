@@ -85,13 +85,19 @@ class Sessions:
 
     # One session
 
-    async def begin_operator(self, facts: OperatorFacts) -> Session:
-        """A new session of an operator. Every earlier one of the same id is over."""
-        return await self._begin(_OPERATORS, facts.id, {"cluster": facts.cluster, "version": facts.version})
+    async def begin_operator(self, facts: OperatorFacts, holder: str = "") -> Session:
+        """A new session of an operator. Every earlier one of the same id is over.
 
-    async def begin_adapter(self, tenant_id: str, rt_id: str) -> Session:
-        """A new session of an adapter's process. Every earlier one of the same adapter is over."""
-        return await self._begin(_ADAPTERS, adapter_agent(tenant_id, rt_id), {})
+        Raises `AgentRefused` while somebody else than the holder has one.
+        """
+        return await self._begin(_OPERATORS, facts.id, holder, {"cluster": facts.cluster, "version": facts.version})
+
+    async def begin_adapter(self, tenant_id: str, rt_id: str, holder: str = "") -> Session:
+        """A new session of an adapter's process. Every earlier one of the same adapter is over.
+
+        Raises `AgentRefused` while somebody else than the holder has one.
+        """
+        return await self._begin(_ADAPTERS, adapter_agent(tenant_id, rt_id), holder, {})
 
     async def renew(self, session: Session, *, link: str | None = None) -> None:
         """Hold the lease for its full time from now on; `link` names the connection that is open from now on.
@@ -217,8 +223,9 @@ class Sessions:
 
     # Underneath
 
-    async def _begin(self, collection: str, agent: str, facts: Mapping[str, str]) -> Session:
+    async def _begin(self, collection: str, agent: str, holder: str, facts: Mapping[str, str]) -> Session:
         fields: Document = {
+            "holder": {"$literal": holder},
             "epoch": {"$add": [{"$ifNull": ["$epoch", 0]}, 1]},
             "leaseExpiry": _in(self.lease_seconds),
             "lastSeen": "$$NOW",
@@ -228,11 +235,13 @@ class Sessions:
             **{name: {"$literal": text} for name, text in facts.items()},
         }
         stages: Pipeline = [{"$set": fields}, {"$unset": ["link", "why", "goodbye", "endedAt"]}]
+        free = {"_id": agent, "$or": [{"ended": True}, {"holder": {"$in": ["", None, holder]}}]}
         try:
-            begun = await self._mongo.modify(self._system, collection, {"_id": agent}, stages, upsert=True)
-        except Duplicate:  # two registered for the first time at once
-            begun = await self._mongo.modify(self._system, collection, {"_id": agent}, stages)
-        assert begun is not None
+            begun = await self._mongo.modify(self._system, collection, free, stages, upsert=True)
+        except Duplicate:  # somebody else has it, or two registered for the first time at once
+            begun = await self._mongo.modify(self._system, collection, free, stages)
+        if begun is None:
+            raise Session(agent=agent, epoch=0).held()
         return _session(begun)
 
     async def _change(self, session: Session, matching: Document, fields: Document) -> bool:
@@ -246,11 +255,11 @@ def _collection(session: Session) -> str:
 
 
 def _alive(session: Session) -> Document:
-    return {"_id": session.agent, "epoch": session.epoch, "ended": False}
+    return {"_id": session.agent, "epoch": session.epoch, "holder": session.holder, "ended": False}
 
 
 def _session(document: Document) -> Session:
-    return Session(agent=document["_id"], epoch=document["epoch"])
+    return Session(agent=document["_id"], epoch=document["epoch"], holder=document.get("holder", ""))
 
 
 def _loss(document: Document) -> Loss:

@@ -15,6 +15,7 @@ import httpx2 as httpx
 import pytest
 import websockets
 
+from octomesh_graphql.api.admitting import OPEN, Gate
 from octomesh_graphql.api.app import create_app
 from octomesh_graphql.api.listening import listening
 from octomesh_graphql.store.entities import TenantStore
@@ -102,10 +103,10 @@ class Socket:
 
 
 @asynccontextmanager
-async def serving(sessions: Sessions, feed: Feed) -> AsyncIterator[str]:
+async def serving(sessions: Sessions, feed: Feed, gate: Gate = OPEN) -> AsyncIterator[str]:
     """A running server; gives its host and port."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        async with listening(create_app(sessions, feed), sock, leaving=feed.leave, closing=lambda: None):
+        async with listening(create_app(sessions, feed, gate=gate), sock, leaving=feed.leave, closing=lambda: None):
             yield f"127.0.0.1:{sock.getsockname()[1]}"
 
 
