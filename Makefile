@@ -26,7 +26,7 @@ NODE := command -v npm >/dev/null && node -e \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run pages web node test test-browser test-cluster schema lint format lock clean
+.PHONY: help run pages web node test test-browser test-conformance test-cluster schema lint format lock clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ test: $(DEV) ## Run the tests
 test-browser: node $(BROWSER) $(AXE) ## Run the tests in a real browser: Debian's Chromium, or OCTOMESH_CHROMIUM
 	@$(MAKE) --no-print-directory web
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
+
+test-conformance: node $(DEV) tests/conformance/node_modules/.package-lock.json ## Run other people's audits of GraphQL servers (takes Node)
+	@$(BIN)/python -m pytest tests/conformance $(ARGS)
 
 # At most two workers: each one starts a Kubernetes of its own, 450 MB.
 test-cluster: $(DEV) ## Run the tests against a real Kubernetes API server, which is built once if there is none
@@ -151,3 +154,7 @@ $(AXE): admin/package.json admin/package-lock.json admin/.npmrc
 $(PAGES): $(NPM) $(SOURCES)
 	@echo "Building Admin Panel and GraphiQL"
 	@cd admin && npm run --silent build -- --logLevel warn
+
+tests/conformance/node_modules/.package-lock.json: tests/conformance/package.json tests/conformance/package-lock.json
+	@cd tests/conformance && npm ci --loglevel=error
+	@touch $@

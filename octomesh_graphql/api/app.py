@@ -12,10 +12,11 @@ from starlette.routing import Route, WebSocketRoute
 from strawberry.schema import BaseSchema
 
 from octomesh_graphql.api.admitting import OPEN, Gate
-from octomesh_graphql.api.endpoint import AgentsEndpoint, TenantEndpoint, refusal
+from octomesh_graphql.api.endpoint import AgentsEndpoint, TenantEndpoint
 from octomesh_graphql.api.errors import FailureCode
 from octomesh_graphql.api.health import Health
 from octomesh_graphql.api.metrics import Metrics
+from octomesh_graphql.api.over_http import Rejected, rejection
 from octomesh_graphql.api.pages import Pages
 from octomesh_graphql.api.requests import Requests
 from octomesh_graphql.api.schema import build_agents_schema, build_schema
@@ -38,7 +39,7 @@ def create_app(sessions: Sessions, feed: Feed, *, gate: Gate = OPEN, default_ten
     health = Health(sessions.registry, feed, metrics)
 
     async def failed(_: Request, __: Exception) -> Response:
-        return refusal(500, FailureCode.INTERNAL, "Something went wrong on the server.")
+        return rejection(Rejected(500, FailureCode.INTERNAL, "Something went wrong on the server."))
 
     return Starlette(
         routes=[

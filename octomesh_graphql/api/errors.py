@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from graphql import ExecutionResult as CoreResult
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types import ExecutionResult
 
 from octomesh_graphql.actions.watching import InvalidCursor
@@ -24,7 +25,13 @@ log = structlog.get_logger()
 class FailureCode(DescribedEnum):
     """The `extensions.code` of a GraphQL error: everything that is not an expected refusal."""
 
-    BAD_REQUEST = "BAD_REQUEST", "The HTTP request or WebSocket message is not one GraphQL can be read from."
+    BAD_REQUEST = "BAD_REQUEST", "What was sent is no GraphQL request, or not one that is clear."
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED", "The HTTP method does not fit the operation."
+    NOT_ACCEPTABLE = "NOT_ACCEPTABLE", "The client understands no answer that can be given."
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE", "The body is not JSON in UTF-8, or is compressed."
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE", "The body is too large."
+    URI_TOO_LONG = "URI_TOO_LONG", "The query string is too long."
+    TIMEOUT = "TIMEOUT", "The request, or what it asked for, took too long and was given up."
     GRAPHQL_PARSE_FAILED = "GRAPHQL_PARSE_FAILED", "The document is not GraphQL."
     GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED", "The document does not fit the schema."
     BAD_USER_INPUT = "BAD_USER_INPUT", "An argument or variable has a value that can't be used."
@@ -39,6 +46,13 @@ class FailureCode(DescribedEnum):
     NOT_FOUND = "NOT_FOUND", "What an agent speaks of is not there, or is gone."
     UNAVAILABLE = "UNAVAILABLE", "The database does not answer; try again in a moment."
     INTERNAL = "INTERNAL", "A fault of the server; the `requestId` leads to it in the log."
+
+
+ERRORS_TOLD: Final = 20
+"""Errors in one answer: whoever made more mistakes sees the rest after mending these."""
+
+MESSAGE_CHARACTERS: Final = 300
+"""Longest message that quotes a client's own document."""
 
 
 def failure(code: FailureCode, message: str, **extensions: Any) -> GraphQLError:
@@ -64,7 +78,7 @@ class CodedErrors(SchemaExtension):
     def _code(self, result: Any) -> None:
         if result.errors:
             request_id = self.execution_context.context.request_id
-            result.errors = [coded(error, request_id) for error in result.errors]
+            result.errors = [coded(error, request_id) for error in result.errors[:ERRORS_TOLD]]
 
 
 def coded(error: GraphQLError, request_id: str) -> GraphQLError:
@@ -75,22 +89,20 @@ def coded(error: GraphQLError, request_id: str) -> GraphQLError:
     while isinstance(cause, GraphQLError) and cause.original_error:
         cause = cause.original_error
     if cause is None or isinstance(cause, GraphQLError):
-        return _rejected(error)
+        return _like(error, error.message[:MESSAGE_CHARACTERS], FailureCode.BAD_USER_INPUT)  # a variable, most likely
     return _resolved(error, cause, request_id)
 
 
-def _rejected(error: GraphQLError) -> GraphQLError:
-    """An error of validation or of variables."""
-    if error.path or error.message.startswith("Variable "):
-        code = FailureCode.BAD_USER_INPUT  # found while running, not while validating
-    else:
-        code = FailureCode.GRAPHQL_VALIDATION_FAILED
-    return _like(error, error.message[:300], code)
+def invalid(error: GraphQLError) -> GraphQLError:
+    """An error of validation, with its code."""
+    return _like(error, error.message[:MESSAGE_CHARACTERS], FailureCode.GRAPHQL_VALIDATION_FAILED)
 
 
 def _resolved(error: GraphQLError, cause: Exception, request_id: str) -> GraphQLError:
     """An error that a resolver raised."""
     match cause:
+        case CannotGetOperationTypeError():
+            return _like(error, error.message[:MESSAGE_CHARACTERS], FailureCode.BAD_REQUEST)
         case InvalidPage():
             return _like(error, str(cause), FailureCode.BAD_USER_INPUT, argument=cause.argument)
         case InvalidCursor():

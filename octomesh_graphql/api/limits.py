@@ -40,7 +40,7 @@ from graphql.error import GraphQLSyntaxError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 
-from octomesh_graphql.api.errors import FailureCode, failure
+from octomesh_graphql.api.errors import FailureCode, failure, invalid
 from octomesh_graphql.store.paging import DEFAULT_ROWS, MAX_ROWS
 
 TOKENS: Final = 2_000
@@ -136,7 +136,7 @@ def _parsed(source: str) -> DocumentNode:
 
 @lru_cache(maxsize=DOCUMENTS_KEPT)
 def _validated(schema: GraphQLSchema, document: DocumentNode, rules: Any) -> list[GraphQLError]:
-    return validate_document(schema, document, rules)
+    return [invalid(error) for error in validate_document(schema, document, rules)]
 
 
 def _kept(work: Any, source: str | None) -> Any:

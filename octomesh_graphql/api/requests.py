@@ -1,11 +1,10 @@
-"""What surrounds every request: an id, a bound on its body, one line in the log, a place in the metrics."""
+"""What surrounds every request: an id, one line in the log, a place in the metrics."""
 
 from __future__ import annotations
 
 import re
 import time
 import uuid
-from typing import Final
 
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -16,15 +15,8 @@ from octomesh_graphql.api.metrics import Metrics
 
 log = structlog.get_logger()
 
-BODY_BYTES: Final = 1024 * 1024
-"""Largest body of a request: the longest document and a few configurations fit several times."""
-
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _QUIET = ("/healthz", "/readyz", "/metrics")  # asked every few seconds by machines; logged only when they fail
-
-
-class BodyTooLarge(Exception):
-    """The body of a request exceeds what is accepted."""
 
 
 class Requests:
@@ -41,7 +33,7 @@ class Requests:
             return
         scope["request_id"] = _accepted_id(HTTPConnection(scope)) or uuid.uuid4().hex
         with structlog.contextvars.bound_contextvars(request_id=scope["request_id"]):
-            await self._timed(scope, _bounded(scope, receive), send)
+            await self._timed(scope, receive, send)
 
     async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.monotonic()
@@ -86,20 +78,3 @@ def _accepted_id(connection: HTTPConnection) -> str | None:
     """The caller's own id, if it is one we would write into a log."""
     given = connection.headers.get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else None
-
-
-def _bounded(scope: Scope, receive: Receive) -> Receive:
-    """Receives no more of a body than is accepted. Raises `BodyTooLarge`."""
-    if scope["type"] != "http":
-        return receive
-    received = 0
-
-    async def receiving() -> Message:
-        nonlocal received
-        message: Message = await receive()
-        received += len(message.get("body", b""))
-        if received > BODY_BYTES:
-            raise BodyTooLarge(f"The body has more than {BODY_BYTES:,} bytes. Send less at once.")
-        return message
-
-    return receiving

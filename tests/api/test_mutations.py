@@ -151,7 +151,7 @@ async def test_an_adapter_lives_through_all_its_mutations(api: Api, store: Tenan
     [
         ("Ä", None), ("🏭", None), ("מפעל צפון", None), ("$where", None), ('{"$gt": ""}', None), ("x" * 100, None),
         ("x" * 101, "101 characters"), ("", "visible character"), ("   ", "visible character"),
-        ("a\x00b", "U+0000"), ("a\nb", "U+000A"), ("a\ud83d", "U+D83D"),
+        ("a\x00b", "U+0000"), ("a\nb", "U+000A"),
     ],
 )  # fmt: skip
 async def test_a_name_is_stored_as_text_or_refused_with_the_reason(api: Api, name: str, refused: str | None) -> None:

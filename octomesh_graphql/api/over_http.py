@@ -1,0 +1,301 @@
+"""GraphQL over HTTP, as the specification of that name wants it: from the head of a request to its answer.
+
+The guards stand in the order of this file, each before what it protects. Nothing here knows what the schema is about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from graphql import GraphQLError
+from starlette.requests import Request
+from starlette.responses import Response
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
+
+from octomesh_graphql.api.errors import FailureCode
+from octomesh_graphql.api.schema import ServedSchema
+
+GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
+JSON: Final = "application/json"
+
+QUERY_STRING_BYTES: Final = 16 * 1024
+"""Longest query string: proxies take no more, and whoever has more to say can post it."""
+
+BODY_BYTES: Final = 1024 * 1024
+"""Largest body of a request: the longest document and a few configurations fit several times."""
+
+BODY_SECONDS: Final = 10
+"""How long a body may take to arrive; over the worst of lines that is enough for the largest."""
+
+OPERATION_SECONDS: Final = 30
+"""How long an operation may run. Usual are milliseconds; none waits for a cluster."""
+
+_EXACT: Final = 2
+"""How exactly a media range names a type: by its full name."""
+
+_READS: Final = {OperationType.QUERY}
+_WRITES: Final = {OperationType.QUERY, OperationType.MUTATION}
+
+_STATUS: Final = {
+    "UNAUTHENTICATED": 401,
+    "FORBIDDEN": 403,
+    "TENANT_NOT_FOUND": 404,
+    "RATE_LIMITED": 429,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+}
+"""For operations that were not run, where the client understands statuses; all others are 400."""
+
+
+class Rejected(Exception):
+    """The request is answered without running anything; the message tells the client why."""
+
+    def __init__(self, status: int, code: FailureCode, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.headers = headers or {}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks for."""
+
+    query: str
+    variables: dict[str, Any] | None
+    operation_name: str | None
+
+
+async def answered(request: Request, schema: ServedSchema, enter: Callable[[], Awaitable[Any]]) -> Response:
+    """The answer to a request; `enter` lets the client in and gives the context of its operation.
+
+    Raises what `enter` raises.
+    """
+    try:
+        media_type = understood(request.headers.get("accept"))
+    except Rejected as no:
+        return rejection(no)
+    try:
+        _check_head(request)
+        context = await enter()
+        asked = await _asked(request)
+        result = await _run(schema, asked, context, _READS if request.method == "GET" else _WRITES)
+    except Rejected as no:
+        return rejection(no, media_type)
+    return _answer(result, media_type)
+
+
+# The head
+
+
+def understood(accept: str | None) -> str:
+    """The media type that the client likes best. Raises `Rejected` when it understands none of ours."""
+    if accept is None or not accept.strip():
+        return JSON
+    ranges = [_range(each) for each in accept.split(",")]
+    likings = {each: _liking(each, ranges) for each in (GRAPHQL_RESPONSE, JSON)}
+    best = max(likings, key=lambda each: likings[each])  # liked equally: the first
+    weight, exact = likings[best]
+    if weight == 0:
+        message = f"The answer can be had as {GRAPHQL_RESPONSE} or {JSON}, and 'Accept' wants neither."
+        raise Rejected(406, FailureCode.NOT_ACCEPTABLE, message)
+    return best if exact == _EXACT or likings[JSON][0] < weight else JSON
+
+
+def _range(text: str) -> tuple[str, float]:
+    """One media range of an Accept header, and its weight."""
+    name, *parameters = (part.strip().lower() for part in text.split(";"))
+    weights = [parameter[2:] for parameter in parameters if parameter.startswith("q=")]
+    try:
+        weight = float(weights[0]) if weights else 1.0
+    except ValueError:
+        weight = 0.0
+    return name, weight if 0 <= weight <= 1 else 0.0
+
+
+def _liking(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int]:
+    """The weight of a media type, by the range that names it most exactly, and how exactly that is."""
+    names = {media_type: _EXACT, "application/*": 1, "*/*": 0}
+    found = [(names[name], weight) for name, weight in ranges if name in names]
+    exact, weight = max(found, default=(0, 0.0))
+    return weight, exact
+
+
+def _check_head(request: Request) -> None:
+    """Raises `Rejected` for what can be seen before the body is read."""
+    if request.method == "GET":
+        if len(request.scope["query_string"]) > QUERY_STRING_BYTES:
+            message = f"The query string has more than {QUERY_STRING_BYTES:,} bytes. Post what is longer."
+            raise Rejected(414, FailureCode.URI_TOO_LONG, message)
+        return
+    if request.method != "POST":
+        message = f"{request.method} is not served: use GET for queries, and POST for all else."
+        raise Rejected(405, FailureCode.METHOD_NOT_ALLOWED, message, {"allow": "GET, POST"})
+    _check_type(request.headers.get("content-type", ""))
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        message = "A compressed body is not read. Send it as it is."
+        raise Rejected(415, FailureCode.UNSUPPORTED_MEDIA_TYPE, message)
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length[:20]) > BODY_BYTES:
+        raise _too_large()
+
+
+def _check_type(content_type: str) -> None:
+    name, *parameters = (part.strip().lower().replace('"', "") for part in content_type.split(";"))
+    charsets = [each.partition("=")[2] for each in parameters if each.startswith("charset=")]
+    if name != JSON or any(charset not in ("utf-8", "utf8") for charset in charsets):
+        message = f"A body has to be JSON in UTF-8: send it with 'Content-Type: {JSON}'."
+        raise Rejected(415, FailureCode.UNSUPPORTED_MEDIA_TYPE, message)
+
+
+# What is asked
+
+
+async def _asked(request: Request) -> Asked:
+    if request.method == "POST":
+        return _request_in(_json(await _body(request), "The body"))
+    given = request.query_params
+    variables = _json(given["variables"].encode(errors="replace"), "'variables'") if "variables" in given else None
+    return _request_in(
+        {"query": given.get("query"), "variables": variables, "operationName": given.get("operationName")}
+    )
+
+
+async def _body(request: Request) -> bytes:
+    """Raises `Rejected` when it is too large or too slow, and ClientDisconnect."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > BODY_BYTES:
+                    raise _too_large()
+    except TimeoutError as error:
+        message = f"The body did not arrive within {BODY_SECONDS} s."
+        raise Rejected(408, FailureCode.TIMEOUT, message, {"connection": "close"}) from error
+    return bytes(body)
+
+
+def _too_large() -> Rejected:
+    message = f"The body has more than {BODY_BYTES:,} bytes. Send less at once."
+    return Rejected(413, FailureCode.PAYLOAD_TOO_LARGE, message, {"connection": "close"})
+
+
+def _json(data: bytes, what: str) -> Any:
+    """A JSON value as the standard has it. Raises `Rejected`: for NaN too, and for halves of characters."""
+    try:
+        text = data.decode()
+        value = json.loads(text, parse_constant=_no_constant)
+        if "\\ud" in text.lower():
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise _malformed(f"{what} holds half a character (U+{ord(half):04X}). Send whole ones.") from error
+    except (ValueError, RecursionError) as error:
+        raise _malformed(f"{what} is not JSON in UTF-8.") from error
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _request_in(value: Any) -> Asked:
+    """The GraphQL request that a JSON value is. Raises `Rejected`."""
+    if isinstance(value, list):
+        raise _malformed("Batches are not served. Send one operation in each request.")
+    if not isinstance(value, dict):
+        raise _malformed("A GraphQL request is a JSON object with the text of a document as 'query'.")
+    query, variables, name = value.get("query"), value.get("variables"), value.get("operationName")
+    if not isinstance(query, str) or not query:
+        raise _malformed("The request has no text of a document as 'query'.")
+    if not isinstance(variables, dict | None):
+        raise _malformed("'variables' has to be an object.")
+    if not isinstance(name, str | None):
+        raise _malformed("'operationName' has to be text.")
+    if not isinstance(value.get("extensions"), dict | None):
+        raise _malformed("'extensions' has to be an object.")
+    return Asked(query, variables, name or None)
+
+
+def _malformed(message: str) -> Rejected:
+    return Rejected(400, FailureCode.BAD_REQUEST, message)
+
+
+# The answer
+
+
+async def _run(schema: ServedSchema, asked: Asked, context: Any, allowed: set[OperationType]) -> ExecutionResult:
+    """Raises `Rejected` for what can't be run this way."""
+    try:
+        async with asyncio.timeout(OPERATION_SECONDS):
+            return await schema.execute(
+                asked.query,
+                variable_values=asked.variables,
+                operation_name=asked.operation_name,
+                context_value=context,
+                allowed_operation_types=allowed,
+            )
+    except CannotGetOperationTypeError as error:
+        raise _malformed(f"The document has no operation named '{asked.operation_name}'.") from error
+    except InvalidOperationTypeError as error:
+        raise _elsewhere(error.operation_type) from error
+    except TimeoutError as error:
+        message = (
+            f"The operation took more than {OPERATION_SECONDS} s and was given up. If it was to change something, look "
+            "whether it did before you repeat it."
+        )
+        raise Rejected(504, FailureCode.TIMEOUT, message) from error
+
+
+def _elsewhere(kind: OperationType) -> Rejected:
+    """Why an operation of this kind is not run here."""
+    if kind is OperationType.SUBSCRIPTION:
+        return _malformed("Subscriptions are served over a WebSocket on this URL (graphql-transport-ws).")
+    message = "Mutations are not run by GET. Use POST."
+    return Rejected(405, FailureCode.METHOD_NOT_ALLOWED, message, {"allow": "POST"})
+
+
+def _answer(result: ExecutionResult, media_type: str) -> Response:
+    errors = result.errors or []
+    body: dict[str, Any] = {"data": result.data}
+    if errors:
+        body["errors"] = [error.formatted for error in errors]
+    if result.extensions:
+        body["extensions"] = result.extensions
+    if result.data is not None or any(error.path for error in errors):
+        return _response(200, body, media_type)
+    del body["data"]  # nothing was run
+    return _response(_status(errors) if media_type == GRAPHQL_RESPONSE else 200, body, media_type)
+
+
+def _status(errors: list[GraphQLError]) -> int:
+    code = (errors[0].extensions or {}).get("code") if errors else None
+    return _STATUS.get(str(code), 400)
+
+
+def rejection(no: Rejected, media_type: str = JSON) -> Response:
+    """An answer without data, in the form of a GraphQL response."""
+    body = {"errors": [{"message": str(no), "extensions": {"code": no.code.value}}]}
+    return _response(no.status, body, media_type, no.headers)
+
+
+def _response(status: int, body: Any, media_type: str, headers: Mapping[str, str] | None = None) -> Response:
+    more = {"cache-control": "no-store", **(headers or {})}
+    return Response(encoded(body), status_code=status, media_type=f"{media_type}; charset=utf-8", headers=more)
+
+
+def encoded(data: Any) -> str:
+    """JSON without blanks, and with every character as itself: escaped, some texts would be three times as long."""
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character, which a client wrote into a document and is shown again
+        return json.dumps(data, separators=(",", ":"))
+    return text

@@ -1,0 +1,221 @@
+"""graphql-transport-ws to the letter, and what is refused beyond it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import websockets
+
+from octomesh_graphql.api import over_websocket
+from octomesh_graphql.api.over_websocket import ID_CHARACTERS, SUBSCRIPTIONS_PER_SOCKET
+from octomesh_graphql.store.entities import TenantStore
+from tests.api.conftest import Api, Socket
+from tests.builders import created_pool
+
+WATCH = "subscription { poolChanges { kind } }"
+ASK = {"query": "{ __typename }"}
+
+
+@asynccontextmanager
+async def connected(api: Api, *protocols: str) -> AsyncIterator[Socket]:
+    """A connection on which nothing was said yet."""
+    wanted = [websockets.Subprotocol(name) for name in protocols or ("graphql-transport-ws",)]
+    async with websockets.connect(f"ws://{api.base}{api.path}", subprotocols=wanted) as ws:
+        yield Socket(ws)
+
+
+async def closed(socket: Socket) -> int:
+    """The code of the end that comes."""
+    async with asyncio.timeout(10):
+        await socket.ws.wait_closed()
+    code: int = socket.ws.close_code
+    return code
+
+
+@pytest.mark.parametrize("protocols", [("graphql-ws",), ("soap", "mqtt")])
+async def test_another_protocol_is_not_spoken(api: Api, protocols: tuple[str, ...]) -> None:
+    url = f"ws://{api.base}{api.path}"
+    async with websockets.connect(url, additional_headers={"Sec-WebSocket-Protocol": ", ".join(protocols)}) as ws:
+        assert await closed(Socket(ws)) == 4406
+
+
+async def test_of_several_protocols_the_one_spoken_here_is_chosen(api: Api) -> None:
+    async with connected(api, "graphql-ws", "graphql-transport-ws") as socket:
+        assert socket.ws.subprotocol == "graphql-transport-ws"
+
+
+@pytest.mark.parametrize("payload", [{}, {"payload": None}, {"payload": {}}, {"payload": {"x": [1]}}])
+async def test_a_connection_is_opened_with_or_without_a_payload(api: Api, payload: dict[str, Any]) -> None:
+    async with connected(api) as socket:
+        await socket.send({"type": "connection_init", **payload})
+        assert await socket.receive() == {"type": "connection_ack"}
+
+
+async def test_who_says_nothing_is_not_waited_for(api: Api) -> None:
+    # The time is the library's; how long it is, is asked of the schema's endpoint elsewhere.
+    assert 3 <= over_websocket.INIT_SECONDS <= 10
+
+
+async def test_nothing_is_run_before_the_connection_is_acknowledged(api: Api) -> None:
+    async with connected(api) as socket:
+        await socket.send({"id": "1", "type": "subscribe", "payload": ASK})
+        assert await closed(socket) == 4401
+
+
+async def test_a_connection_is_opened_once(api: Api) -> None:
+    async with api.socket() as socket:
+        await socket.send({"type": "connection_init"})
+        assert await closed(socket) == 4429
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "x",
+        "[]",
+        "7",
+        "null",
+        '"connection_init"',
+        "{}",
+        '{"type": 7}',
+        '{"type": "start"}',
+        '{"type": "connection_ack"}',
+        '{"type": "next", "id": "1", "payload": {}}',
+        '{"type": "error", "id": "1", "payload": []}',
+        '{"type": "ping", "payload": "x"}',
+        '{"type": "pong", "payload": []}',
+        '{"type": "subscribe"}',
+        '{"type": "subscribe", "payload": {"query": "{ __typename }"}}',
+        '{"type": "subscribe", "id": 1, "payload": {"query": "{ __typename }"}}',
+        '{"type": "subscribe", "id": "", "payload": {"query": "{ __typename }"}}',
+        '{"type": "subscribe", "id": "%s", "payload": {"query": "{ __typename }"}}' % ("x" * (ID_CHARACTERS + 1)),
+        '{"type": "subscribe", "id": "1"}',
+        '{"type": "subscribe", "id": "1", "payload": "{ __typename }"}',
+        '{"type": "subscribe", "id": "1", "payload": {}}',
+        '{"type": "subscribe", "id": "1", "payload": {"query": null}}',
+        '{"type": "subscribe", "id": "1", "payload": {"query": "{ __typename }", "variables": []}}',
+        '{"type": "subscribe", "id": "1", "payload": {"query": "{ __typename }", "operationName": 1}}',
+        '{"type": "subscribe", "id": "1", "payload": {"query": "{ __typename }", "extensions": 1}}',
+        '{"type": "complete"}',
+        '{"type": "complete", "id": null}',
+        "[" * 100_000,
+        b"\x00\x01",
+        b'{"type": "ping"}',
+    ],
+)
+async def test_what_is_no_message_of_the_protocol_ends_the_connection(
+    api: Api, message: str | bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with api.socket() as socket:
+        await socket.ws.send(message)
+        assert await closed(socket) == 4400
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("payload", ["x", [], 7, True])
+async def test_an_opening_of_the_wrong_form_ends_the_connection(api: Api, payload: Any) -> None:
+    async with connected(api) as socket:
+        await socket.send({"type": "connection_init", "payload": payload})
+        assert await closed(socket) == 4400
+
+
+async def test_a_message_beyond_the_bound_ends_the_connection(api: Api) -> None:
+    async with api.socket() as socket:
+        await socket.ws.send("x" * (2**20 + 1))
+        assert await closed(socket) == 1009
+
+
+async def test_a_ping_is_answered_at_any_time(api: Api) -> None:
+    async with connected(api) as socket:
+        await socket.send({"type": "ping"})
+        assert (await socket.receive())["type"] == "pong"
+        await socket.send({"type": "connection_init"})
+        await socket.receive()
+        await socket.send({"type": "pong", "payload": {"unasked": True}})
+        await socket.send({"type": "ping", "payload": {"x": 1}})
+        assert (await socket.receive())["type"] == "pong"
+
+
+async def test_an_operation_is_answered_and_completed(api: Api) -> None:
+    async with api.socket() as socket:
+        for document in ("{ __typename }", 'mutation { createPool(input: { name: "North" }) { pool { name } } }'):
+            await socket.send({"id": "a", "type": "subscribe", "payload": {"query": document}})
+            answer = await socket.receive()
+            assert (answer["id"], answer["type"]) == ("a", "next")
+            assert await socket.receive() == {"id": "a", "type": "complete"}  # and the id is free again
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        ({"query": "{"}, "GRAPHQL_PARSE_FAILED"),
+        ({"query": ""}, "GRAPHQL_PARSE_FAILED"),
+        ({"query": "{ nothing }"}, "GRAPHQL_VALIDATION_FAILED"),
+        ({"query": "query A { __typename } query B { __typename }"}, "BAD_REQUEST"),
+        ({"query": "{ __typename }", "operationName": "B"}, "BAD_REQUEST"),
+        ({"query": "query ($x: Int!) { pools(first: $x) { totalCount } }"}, "BAD_USER_INPUT"),
+        ({"query": "subscription ($x: [OctoObjectId!]!) { poolChanges(rtIds: $x) { kind } }"}, "BAD_USER_INPUT"),
+        ({"query": "subscription { nothing }"}, "GRAPHQL_VALIDATION_FAILED"),
+        ({"query": "subscription { poolChanges { kind } adapterChanges { kind } }"}, "GRAPHQL_VALIDATION_FAILED"),
+        ({"query": 'subscription { poolChanges(after: "forged") { kind } }'}, "BAD_USER_INPUT"),
+    ],
+)
+async def test_what_can_not_be_run_is_an_error_of_that_operation_alone(
+    api: Api, payload: dict[str, Any], code: str
+) -> None:
+    async with api.socket() as socket:
+        await socket.send({"id": "1", "type": "subscribe", "payload": payload})
+        told = await socket.receive()
+        errors = told["payload"] if told["type"] == "error" else told["payload"]["errors"]
+        assert [error["extensions"]["code"] for error in errors] == [code]
+        if told["type"] == "next":
+            assert await socket.receive() == {"id": "1", "type": "complete"}
+        await socket.send({"id": "1", "type": "subscribe", "payload": ASK})
+        assert (await socket.receive())["type"] == "next"
+
+
+async def test_an_id_names_one_operation_at_a_time(api: Api) -> None:
+    async with api.socket() as socket:
+        for _ in range(2):
+            await socket.send({"id": "1", "type": "subscribe", "payload": {"query": WATCH}})
+        assert await closed(socket) == 4409
+
+
+async def test_an_operation_that_its_client_ends_says_nothing_more(api: Api, store: TenantStore) -> None:
+    async with api.socket() as socket:
+        await socket.send({"id": "1", "type": "subscribe", "payload": {"query": WATCH}})
+        assert (await socket.receive())["payload"]["data"]["poolChanges"]["kind"] == "LIVE"
+        await socket.send({"id": "1", "type": "complete"})
+        await socket.send({"id": "unknown", "type": "complete"})
+        await created_pool(store)
+        await socket.send({"id": "2", "type": "subscribe", "payload": ASK})
+        assert (await socket.receive())["id"] == "2"
+
+
+async def test_a_connection_carries_so_many_operations_and_no_more(api: Api) -> None:
+    async with api.socket() as socket:
+        for number in range(SUBSCRIPTIONS_PER_SOCKET + 1):
+            await socket.send({"id": str(number), "type": "subscribe", "payload": {"query": WATCH}})
+        told = [await socket.receive() for _ in range(SUBSCRIPTIONS_PER_SOCKET + 1)]
+        [refused] = [message for message in told if message["type"] == "error"]
+        assert refused["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+        await socket.send({"id": "0", "type": "complete"})
+        await socket.send({"id": "again", "type": "subscribe", "payload": {"query": WATCH}})
+        again = await socket.receive()
+        assert (again["id"], again["type"]) == ("again", "next")
+
+
+async def test_texts_of_any_length_and_script_come_through(api: Api) -> None:
+    async with api.socket() as socket:
+        variables = {"text": "Süd 🏭 " * 10}
+        query = "query ($text: String) { pools(search: $text) { totalCount } }"
+        await socket.ws.send(
+            json.dumps({"id": "ü", "type": "subscribe", "payload": {"query": query, "variables": variables}})
+        )
+        assert (await socket.receive())["id"] == "ü"
