@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import uvicorn
 
+from octomesh_graphql.api.connections import HttpConnection, WebSocketConnection
+
 _DRAIN_SECONDS: Final = 7
 """How long running requests may go on when the server stops. With the second or two that the embedded MongoDB takes
 the whole stop stays within 10 s."""
@@ -67,8 +69,8 @@ async def listening(
     """
     config = uvicorn.Config(
         app,
-        http="httptools",
-        ws="websockets-sansio",
+        http=HttpConnection,
+        ws=WebSocketConnection,
         log_config=None,  # logs are configured already
         access_log=False,  # it would write query strings
         server_header=False,
