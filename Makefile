@@ -55,9 +55,10 @@ test: $(DEV) ## Run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 # The tools for types come with axe-core, so this installs before it builds; the server is this checkout's own.
+# Two workers: each one has a Chromium and a MongoDB of its own.
 test-browser: node $(BROWSER) $(AXE) ## Run the tests in a real browser: Debian's Chromium, or OCTOMESH_CHROMIUM
 	@$(MAKE) --no-print-directory web
-	@$(BIN)/python -m pytest tests/browser $(ARGS)
+	@$(BIN)/python -m pytest -n 2 tests/browser $(ARGS)
 
 test-conformance: node $(DEV) tests/conformance/node_modules/.package-lock.json ## Run other people's audits of GraphQL servers (takes Node)
 	@$(BIN)/python -m pytest tests/conformance $(ARGS)
@@ -66,6 +67,10 @@ test-conformance: node $(DEV) tests/conformance/node_modules/.package-lock.json 
 test-cluster: $(DEV) ## Run the tests against a real Kubernetes API server, which is built once if there is none
 	@assets=$$(scripts/kubernetes-control-plane) && KUBEBUILDER_ASSETS="$$assets" \
 		$(BIN)/python -m pytest -n 2 tests/cluster $(ARGS)
+
+screenshots: node $(BROWSER) ## Take the pictures of the Admin Panel in README.md anew, with a browser as in test-browser
+	@$(MAKE) --no-print-directory web
+	@$(BIN)/python scripts/screenshots
 
 schema: $(RUNTIME) ## Write schema.graphql anew from the code, and the TypeScript types from that
 	@$(BIN)/python -m octomesh_graphql.api.printing

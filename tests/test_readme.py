@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import shlex
+import struct
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -41,6 +42,9 @@ COMMANDS = [
     for line in body.splitlines()
     if line.startswith(("octomesh ", "curl "))
 ] + re.findall(r"\| `(octomesh [^`]+)` \|", TEXT)
+
+
+PICTURES = sorted(set(re.findall(r"[\w./-]+\.png\b", TEXT)))
 
 
 @pytest.fixture
@@ -120,3 +124,17 @@ async def test_the_tenant_commands_shown_do_what_they_say(mongo_uri: str, regist
     )
     assert await process.wait() == 0
     assert [(tenant.id, tenant.display_name) for tenant in await registry.tenants()] == [("acme", "Acme Works")]
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_every_picture_shown_is_a_png_of_sensible_size(picture: str) -> None:
+    content = (ROOT / picture).read_bytes()
+    assert content.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", content[16:24])
+    assert width in (390, 1280)
+    assert 300 <= height <= 900
+    assert len(content) <= 150_000
+
+
+def test_every_picture_is_shown() -> None:
+    assert [str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs" / "screenshots").iterdir())] == PICTURES

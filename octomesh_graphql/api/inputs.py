@@ -70,14 +70,23 @@ class AdapterFilterInput(EntityFilterInput):
     unassigned: bool | None = field("In no pool (true), or in any (false).", None)
 
 
+@strawberry.input(description="What every mutation takes.")
+class RepeatableInput:
+    request_id: str | None = field(
+        "Makes it safe to ask again when an answer was lost: within a day, the same id has one effect and gets the "
+        "same answer. Up to 128 letters, digits and `._:-`; a UUID for instance.",
+        None,
+    )
+
+
 @strawberry.input(description="A new pool.")
-class CreatePoolInput:
+class CreatePoolInput(RepeatableInput):
     name: str = field("Its name, 1 to 100 characters, unique among the tenant's pools without regard to case.")
     description: str | None = field("What people should know about it, up to 2,000 characters.", None)
 
 
 @strawberry.input(description="An edit of a pool and of what is in it: all of it happens, or nothing.")
-class EditPoolInput:
+class EditPoolInput(RepeatableInput):
     rt_id: OctoObjectId = field("The pool.")
     expected_version: int | None = field(
         "The `rtVersion` the edit is based on; if the pool has another by now, the edit is refused.", None
@@ -89,26 +98,26 @@ class EditPoolInput:
 
 
 @strawberry.input(description="The deletion of a pool. Its adapters stay, in no pool.")
-class DeletePoolInput:
+class DeletePoolInput(RepeatableInput):
     rt_id: OctoObjectId = field("The pool.")
     expected_version: int | None = field("Delete it only if it still has this `rtVersion`.", None)
     mode: DeletionMode = field("What to do when something in it is deployed.", DeletionMode.ONLY_IF_UNDEPLOYED)
 
 
 @strawberry.input(description="The wish that all adapters of a pool are deployed.")
-class DeployPoolAdaptersInput:
+class DeployPoolAdaptersInput(RepeatableInput):
     rt_id: OctoObjectId = field("The pool.")
     expected_version: int | None = field("Only if the pool still has this `rtVersion`.", None)
 
 
 @strawberry.input(description="The wish that no adapter of a pool is deployed.")
-class UndeployPoolAdaptersInput:
+class UndeployPoolAdaptersInput(RepeatableInput):
     rt_id: OctoObjectId = field("The pool.")
     expected_version: int | None = field("Only if the pool still has this `rtVersion`.", None)
 
 
 @strawberry.input(description="A new adapter.")
-class CreateAdapterInput:
+class CreateAdapterInput(RepeatableInput):
     name: str = field("Its name, 1 to 100 characters, unique among the tenant's adapters without regard to case.")
     description: str | None = field("What people should know about it, up to 2,000 characters.", None)
     type: AdapterType = field("Where it is at home.")
@@ -121,7 +130,7 @@ class CreateAdapterInput:
 
 
 @strawberry.input(description="An edit of an adapter. If it is deployed, a change of what runs is rolled out.")
-class EditAdapterInput:
+class EditAdapterInput(RepeatableInput):
     rt_id: OctoObjectId = field("The adapter.")
     expected_version: int | None = field(
         "The `rtVersion` the edit is based on; if the adapter has another by now, the edit is refused.", None
@@ -137,25 +146,25 @@ class EditAdapterInput:
 
 
 @strawberry.input(description="The deletion of an adapter that is not deployed.")
-class DeleteAdapterInput:
+class DeleteAdapterInput(RepeatableInput):
     rt_id: OctoObjectId = field("The adapter.")
     expected_version: int | None = field("Delete it only if it still has this `rtVersion`.", None)
 
 
 @strawberry.input(description="The wish that an adapter is deployed.")
-class DeployAdapterInput:
+class DeployAdapterInput(RepeatableInput):
     rt_id: OctoObjectId = field("The adapter.")
     expected_version: int | None = field("Only if the adapter still has this `rtVersion`.", None)
 
 
 @strawberry.input(description="The wish that an adapter is not deployed.")
-class UndeployAdapterInput:
+class UndeployAdapterInput(RepeatableInput):
     rt_id: OctoObjectId = field("The adapter.")
     expected_version: int | None = field("Only if the adapter still has this `rtVersion`.", None)
 
 
 @strawberry.input(description="The move of an adapter that is not deployed.")
-class MoveAdapterInput:
+class MoveAdapterInput(RepeatableInput):
     rt_id: OctoObjectId = field("The adapter.")
     pool_rt_id: OctoObjectId | None = field("Where to put it; null or absent: into no pool.", None)
     expected_version: int | None = field("Move it only if it still has this `rtVersion`.", None)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
+import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import strawberry
 from strawberry import Info, argument
@@ -25,6 +27,7 @@ from octomesh_graphql.api.inputs import (
     EditAdapterInput,
     EditPoolInput,
     MoveAdapterInput,
+    RepeatableInput,
     UndeployAdapterInput,
     UndeployPoolAdaptersInput,
     given,
@@ -34,10 +37,13 @@ from octomesh_graphql.api.scalars import OctoObjectId
 from octomesh_graphql.api.types import Adapter, Pool, described
 from octomesh_graphql.domain.adapter import RUNTIME_FIELDS
 from octomesh_graphql.domain.adapter import Adapter as DomainAdapter
-from octomesh_graphql.domain.caller import Caller
+from octomesh_graphql.domain.caller import Caller, Request
 from octomesh_graphql.domain.pool import Pool as DomainPool
-from octomesh_graphql.domain.problem import Problem, Refused
+from octomesh_graphql.domain.problem import InvalidValue, Problem, Refused
+from octomesh_graphql.domain.text import shown
 from octomesh_graphql.store.entities import TenantStore
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 ERRORS = "What stood in the way; empty when it was done. Nothing was changed if there is any."
 
@@ -146,7 +152,7 @@ class Mutation:
     async def create_pool(
         self, info: Info[Context], input: Annotated[CreatePoolInput, argument(description="The new pool.")]
     ) -> Outcome:
-        pool = await arranging.create_pool(*asked(info), name=input.name, description=input.description)
+        pool = await arranging.create_pool(*asked(info, input), name=input.name, description=input.description)
         return Outcome(pool=pool)
 
     @mutation("Edit a pool, and add and remove adapters.", EditPoolPayload)
@@ -154,7 +160,7 @@ class Mutation:
         self, info: Info[Context], input: Annotated[EditPoolInput, argument(description="The edit.")]
     ) -> Outcome:
         pool = await arranging.edit_pool(
-            *asked(info),
+            *asked(info, input),
             rt_id=input.rt_id,
             expected_version=input.expected_version,
             given=given(input, "name", "description"),
@@ -168,7 +174,7 @@ class Mutation:
         self, info: Info[Context], input: Annotated[DeletePoolInput, argument(description="The pool, and how.")]
     ) -> Outcome:
         deletion = await arranging.delete_pool(
-            *asked(info), rt_id=input.rt_id, expected_version=input.expected_version, mode=input.mode
+            *asked(info, input), rt_id=input.rt_id, expected_version=input.expected_version, mode=input.mode
         )
         return Outcome(
             deleted=deletion.deleted,
@@ -185,7 +191,7 @@ class Mutation:
         self, info: Info[Context], input: Annotated[DeployPoolAdaptersInput, argument(description="The pool.")]
     ) -> Outcome:
         wish = await deploying.deploy_pool_adapters(
-            *asked(info), rt_id=input.rt_id, expected_version=input.expected_version
+            *asked(info, input), rt_id=input.rt_id, expected_version=input.expected_version
         )
         return Outcome(pool=wish.pool, adapters=wish.adapters)
 
@@ -197,7 +203,7 @@ class Mutation:
         self, info: Info[Context], input: Annotated[UndeployPoolAdaptersInput, argument(description="The pool.")]
     ) -> Outcome:
         wish = await deploying.undeploy_pool_adapters(
-            *asked(info), rt_id=input.rt_id, expected_version=input.expected_version
+            *asked(info, input), rt_id=input.rt_id, expected_version=input.expected_version
         )
         return Outcome(pool=wish.pool, adapters=wish.adapters)
 
@@ -207,7 +213,8 @@ class Mutation:
     ) -> Outcome:
         fields = {field.name: getattr(input, field.name) for field in dataclasses.fields(input)}
         pool_rt_id = fields.pop("pool_rt_id")
-        return Outcome(adapter=await arranging.create_adapter(*asked(info), given=fields, pool_rt_id=pool_rt_id))
+        fields.pop("request_id")
+        return Outcome(adapter=await arranging.create_adapter(*asked(info, input), given=fields, pool_rt_id=pool_rt_id))
 
     @mutation("Edit an adapter. If it is deployed, a change of what runs is rolled out.", EditAdapterPayload)
     async def edit_adapter(
@@ -215,7 +222,7 @@ class Mutation:
     ) -> Outcome:
         fields = (*RUNTIME_FIELDS, "name", "description", "configuration")
         adapter = await arranging.edit_adapter(
-            *asked(info), rt_id=input.rt_id, expected_version=input.expected_version, given=given(input, *fields)
+            *asked(info, input), rt_id=input.rt_id, expected_version=input.expected_version, given=given(input, *fields)
         )
         return Outcome(adapter=adapter)
 
@@ -224,7 +231,7 @@ class Mutation:
         self, info: Info[Context], input: Annotated[DeleteAdapterInput, argument(description="The adapter.")]
     ) -> Outcome:
         adapter = await arranging.delete_adapter(
-            *asked(info), rt_id=input.rt_id, expected_version=input.expected_version
+            *asked(info, input), rt_id=input.rt_id, expected_version=input.expected_version
         )
         return Outcome(deleted_rt_id=adapter.rt_id)
 
@@ -233,7 +240,7 @@ class Mutation:
         self, info: Info[Context], input: Annotated[DeployAdapterInput, argument(description="The adapter.")]
     ) -> Outcome:
         adapter = await deploying.deploy_adapter(
-            *asked(info), rt_id=input.rt_id, expected_version=input.expected_version
+            *asked(info, input), rt_id=input.rt_id, expected_version=input.expected_version
         )
         return Outcome(adapter=adapter)
 
@@ -244,7 +251,7 @@ class Mutation:
         self, info: Info[Context], input: Annotated[UndeployAdapterInput, argument(description="The adapter.")]
     ) -> Outcome:
         adapter = await deploying.undeploy_adapter(
-            *asked(info), rt_id=input.rt_id, expected_version=input.expected_version
+            *asked(info, input), rt_id=input.rt_id, expected_version=input.expected_version
         )
         return Outcome(adapter=adapter)
 
@@ -255,7 +262,7 @@ class Mutation:
         input: Annotated[MoveAdapterInput, argument(description="The adapter, and where to.")],
     ) -> Outcome:
         adapter = await arranging.move_adapter(
-            *asked(info),
+            *asked(info, input),
             rt_id=input.rt_id,
             pool_rt_id=input.pool_rt_id,
             expected_version=input.expected_version,
@@ -263,6 +270,16 @@ class Mutation:
         return Outcome(adapter=adapter)
 
 
-def asked(info: Info[Context]) -> tuple[TenantStore, Caller, datetime]:
-    """In which tenant, by whom and when an action was asked for."""
-    return info.context.store, info.context.caller, now()
+def asked(info: Info[Context], input: RepeatableInput) -> tuple[TenantStore, Caller, datetime]:
+    """In which tenant, by whom and when an action was asked for. Raises `Refused` for an unusable `requestId`."""
+    caller = info.context.caller
+    if input.request_id is not None:
+        caller = replace(caller, request=_request(input.request_id, caller, f"{info.field_name} {input!r}"))
+    return info.context.store, caller, now()
+
+
+def _request(id: str, caller: Caller, what: str) -> Request:
+    if not _REQUEST_ID.fullmatch(id):
+        message = f"'{shown(id)}' can't be a requestId: use up to 128 letters, digits and '._:-', a UUID for instance."
+        raise Refused(InvalidValue(message=message, path=("requestId",)))
+    return Request(id=id, caller_id=caller.id, digest=hashlib.sha256(what.encode(errors="replace")).hexdigest())

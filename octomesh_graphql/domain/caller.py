@@ -5,6 +5,16 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, kw_only=True)
+class Request:
+    """Something a caller asks for by an id of its own, perhaps several times, because an answer was lost."""
+
+    id: str
+    caller_id: str
+    digest: str
+    """Tells it from another one under the same id."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Caller:
     """Who asks. `name` is what transitions keep as the one who did it."""
 
@@ -20,6 +30,8 @@ class Caller:
     """Whether it may speak as an operator or as the process of an adapter."""
     until: datetime | None = None
     """When that ends."""
+    request: Request | None = None
+    """What it asks for just now, if that has an id."""
 
     def may_enter(self, tenant_id: str) -> bool:
         """Whether it may know that there is this tenant."""

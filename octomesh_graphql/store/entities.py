@@ -40,6 +40,8 @@ Write = tuple[CommunicationEntity | None, CommunicationEntity | None]
 Step = Callable[[Any], Awaitable[None]]
 """A write within a transaction, whose session it is given."""
 
+ANSWERS: Final = "answers"
+
 POOLS: Final = Codec(Pool, {"ckTypeId": Pool.ck_type_id})
 ADAPTERS: Final = Codec(Adapter, {"ckTypeId": Adapter.ck_type_id})
 _TRANSITIONS: Final = Codec(Transition)
@@ -88,6 +90,17 @@ class TenantStore:
         """The pool with its adapters counted anew."""
         present = await self.pool(pool.rt_id)
         return replace(pool, tally=present.tally if present else Tally())
+
+    # Answers that were given; see `answers`
+
+    async def answer(self, key: str) -> Document | None:
+        """What was stored under this key."""
+        return await self._mongo.find_one(self._database, ANSWERS, {"_id": key})
+
+    def answering(self, document: Document) -> Step:
+        """A step of a transaction that stores an answer. It raises `Duplicate` when there is one under its key."""
+        database = self._database
+        return lambda session: self._mongo.insert(database, ANSWERS, [dict(document)], session=session)
 
     # Several, by what they are
 

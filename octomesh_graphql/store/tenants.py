@@ -14,11 +14,14 @@ from weakref import WeakSet
 
 from octomesh_graphql.domain.problem import NameTaken, Refused
 from octomesh_graphql.domain.tenant import RESERVED, TENANT_ID, Tenant, no_tenant, tenant_id_problems
-from octomesh_graphql.store.entities import TenantStore
+from octomesh_graphql.store.entities import ANSWERS, TenantStore
 from octomesh_graphql.store.mongo import Document, Duplicate, Mongo, MongoCommandFailed
 from octomesh_graphql.store.sealing import Seal
 
 TENANTS: Final = "tenants"
+KEPT_ANSWERS_SECONDS: Final = 24 * 3600
+"""How long an answer can be asked for again: a client that was away for a night is not surprised."""
+
 KEPT_TRANSITIONS_SECONDS: Final = 90 * 24 * 3600
 """How long transitions are kept: a quarter of a year, the longest that people ask "since when" about."""
 
@@ -154,6 +157,7 @@ class Registry:
         await mongo.create_index(
             database, "transitions", {"at": 1}, name="kept", expireAfterSeconds=KEPT_TRANSITIONS_SECONDS
         )
+        await mongo.create_index(database, ANSWERS, {"at": 1}, name="kept", expireAfterSeconds=KEPT_ANSWERS_SECONDS)
 
     async def _clear(self, tenant: Tenant) -> None:
         """Remove what a namesake has left: a write that was on its way when that one was deleted."""

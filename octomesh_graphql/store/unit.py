@@ -13,9 +13,11 @@ from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.entity import CommunicationEntity
 from octomesh_graphql.domain.pool import Pool
+from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.domain.transition import Transition, transitions
+from octomesh_graphql.store.answers import given, giving
 from octomesh_graphql.store.entities import Step, TenantStore, Write
-from octomesh_graphql.store.mongo import MongoUnavailable, Raced
+from octomesh_graphql.store.mongo import Duplicate, MongoUnavailable, Raced
 
 E = TypeVar("E", bound=CommunicationEntity)
 T = TypeVar("T")
@@ -102,15 +104,32 @@ async def write(store: TenantStore, act: Callable[[Unit], Awaitable[T]], *, call
     """Let `act` read, decide and save through a `Unit`, and commit what it saved: all of it or nothing.
 
     When somebody else wrote one of the documents meanwhile, `act` decides again on what is there now. Who lost once
-    waits in line behind the other losers of this process, so that a crowd makes progress in order.
+    waits in line behind the other losers of this process, so that a crowd makes progress in order. A request of the
+    caller that was answered before is not acted on again.
     """
 
     async def attempt() -> T:
         unit = Unit(store, who=caller.name, now=now)
         result = await act(unit)
-        await store.commit(unit.changes(), unit.transitions(), also=unit.also)
+        answer = [giving(store, caller.request, result, now)] if caller.request else []
+        await store.commit(unit.changes(), unit.transitions(), also=[*unit.also, *answer])
         return result
 
+    if caller.request is None:
+        return await _written(store, attempt)
+    before: T | None = await given(store, caller.request, act)
+    if before is not None:
+        return before
+    try:
+        return await _written(store, attempt)
+    except (Duplicate, Refused):  # the same request may have come twice at once, and the other one was first
+        meanwhile: T | None = await given(store, caller.request, act)
+        if meanwhile is None:
+            raise
+        return meanwhile
+
+
+async def _written(store: TenantStore, attempt: Callable[[], Awaitable[T]]) -> T:
     try:
         return await attempt()
     except Raced:

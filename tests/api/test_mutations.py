@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from graphql import build_schema, get_named_type
 
+from octomesh_graphql.api.printing import printed_schema
 from octomesh_graphql.domain.states import DeploymentState
 from octomesh_graphql.store.entities import TenantStore
 from tests.api.conftest import Api
@@ -213,3 +215,27 @@ async def test_users_can_write_no_state(api: Api, store: TenantStore) -> None:
     unchanged = await store.pool(pool.rt_id)
     assert unchanged
     assert unchanged.deployment_state is DeploymentState.UNDEPLOYED
+
+
+async def test_every_mutation_takes_a_request_id() -> None:
+    mutations = build_schema(printed_schema()).mutation_type
+    assert mutations
+    for field in mutations.fields.values():
+        assert "requestId" in get_named_type(field.args["input"].type).fields
+
+
+async def test_the_same_request_id_gives_the_same_answer_and_one_effect(api: Api) -> None:
+    given = '{ name: "North", requestId: "7c9e6679-7425" }'
+    create = f"mutation {{ createPool(input: {given}) {{ pool {{ rtId }} errors {{ message }} }} }}"
+    first, again = await api.ask(create), await api.ask(create)
+    assert first == again
+    assert (await api.ask("{ pools { totalCount } }"))["pools"]["totalCount"] == 1
+    other = await api.ask(create.replace("North", "South"))
+    [error] = other["createPool"]["errors"]
+    assert "was used for another request" in error["message"]
+
+
+@pytest.mark.parametrize("request_id", ["", "a b", "ü", "x" * 129, "{}"])
+async def test_a_request_id_that_can_not_be_one_is_refused(api: Api, request_id: str) -> None:
+    error = the_error(await do(api, "createPool", name="North", requestId=request_id))
+    assert (error["__typename"], error["path"]) == ("InvalidValue", ["requestId"])

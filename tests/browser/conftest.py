@@ -14,6 +14,7 @@ import pytest
 
 from octomesh_graphql.actions import clock
 from octomesh_graphql.actions.seeding import DEMO, seed_demo
+from octomesh_graphql.api.admitting import OPEN, Gate
 from octomesh_graphql.api.app import create_app
 from octomesh_graphql.api.listening import listening
 from octomesh_graphql.api.pages import BUILT
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from tests.browser.visiting import Visits
 
 HERE = Path(__file__).parent
+PATIENCE_MS = 15_000
+"""How long a test waits for what shall come. Nothing is measured by it, so a busy machine may take its time."""
 
 
 def asked_for(config: pytest.Config) -> bool:
@@ -40,6 +43,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if asked_for(config) else True
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where pages or browser are missing nothing here can be told: the run ends at once, with what would help."""
+    if not asked_for(config) or hasattr(config, "workerinput"):
+        return
+    from tests.browser.visiting import NoChromium, find_chromium
+
+    if not (BUILT / "index.html").exists():
+        raise pytest.UsageError("THE PAGES ARE NOT BUILT: make web")
+    try:
+        find_chromium()
+    except NoChromium as error:
+        raise pytest.UsageError(str(error)) from error
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is in this directory, so that no file can forget to."""
@@ -50,28 +67,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """A running Chromium. Where there is none, nothing here can be told, and the run ends with what would help."""
-    from playwright.async_api import async_playwright
+    """A running Chromium."""
+    from playwright.async_api import async_playwright, expect
 
-    from tests.browser.visiting import FLAGS, NoChromium, find_chromium
+    from tests.browser.visiting import FLAGS, find_chromium
 
-    if not (BUILT / "index.html").exists():
-        pytest.exit("THE PAGES ARE NOT BUILT: make web", returncode=1)
-    try:
-        chromium = find_chromium()
-    except NoChromium as error:
-        pytest.exit(str(error), returncode=1)
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         yield browser
         await browser.close()
 
 
 @pytest.fixture
-async def site(sessions: Sessions, feed: Feed) -> AsyncIterator[Site]:
+async def gate() -> Gate:
+    """Who is let in: everybody, where nothing else is said."""
+    return OPEN
+
+
+@pytest.fixture
+async def site(sessions: Sessions, feed: Feed, gate: Gate) -> AsyncIterator[Site]:
     """A server that shows the demo tenant first, filled as the demo is; no operator serves it."""
     await seed_demo(sessions.registry, clock.now())
-    app = create_app(sessions, feed, default_tenant=DEMO)
+    app = create_app(sessions, feed, gate=gate, default_tenant=DEMO)
     with socket.create_server(("127.0.0.1", 0)) as sock:
         async with listening(app, sock, leaving=feed.leave, closing=feed.close_all):
             url = f"http://127.0.0.1:{sock.getsockname()[1]}"

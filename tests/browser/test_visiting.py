@@ -7,6 +7,7 @@ import pytest
 from tests.browser.visiting import NoChromium, Visits, axe, find_chromium
 
 PANEL = "/tenants/demo/"
+POOL = f"{PANEL}pools/{'0' * 24}"
 GRAPHIQL = "/tenants/demo/graphql"
 INTRUDE = """async (script) => {
     const refused = [];
@@ -20,7 +21,7 @@ INTRUDE = """async (script) => {
 }"""
 
 
-@pytest.mark.parametrize("path", [PANEL, GRAPHIQL])
+@pytest.mark.parametrize("path", [PANEL, POOL, "/?choose", GRAPHIQL])
 async def test_the_policy_is_in_force_no_foreign_script_runs_and_no_foreign_host_is_asked(
     visit: Visits, path: str
 ) -> None:

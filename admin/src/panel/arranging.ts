@@ -16,7 +16,7 @@ export function whyNotDeploy(viewer: Viewer, pool: Pool): Reason {
   if (pool.deleting) return "The pool is being deleted.";
   if (!adapters) return "The pool has no adapters. Add one first.";
   // Once more after an error is a new try.
-  if (wanted === adapters && !deploymentError) return "All of its adapters are to run already.";
+  if (wanted === adapters && !deploymentError) return "All of its adapters are deployed, or on their way.";
   return null;
 }
 
@@ -32,7 +32,7 @@ export function whyNotUndeploy(viewer: Viewer, pool: Pool): Reason {
 
 export function whyNotDeployAdapter(viewer: Viewer, adapter: Adapter): Reason {
   if (readOnly(viewer)) return readOnly(viewer);
-  if (adapter.wanted && adapter.deploymentState !== "ERROR") return "It is to run already.";
+  if (adapter.wanted && adapter.deploymentState !== "ERROR") return "It is deployed, or on its way.";
   return null;
 }
 

@@ -14,6 +14,15 @@ export function overviewPath(tenantId: string): string {
   return `/tenants/${encodeURIComponent(tenantId)}/`;
 }
 
+// The overview as it was seen last, with its filters and page.
+let overviewSeen = "";
+
+/** Back to the overview from one of its pools: as it was left, not as it begins. */
+export function backPath(tenantId: string): string {
+  const path = overviewPath(tenantId);
+  return overviewSeen.split("?")[0] === path ? overviewSeen : path;
+}
+
 export function poolPath(tenantId: string, rtId: string): string {
   return `${overviewPath(tenantId)}pools/${encodeURIComponent(rtId)}`;
 }
@@ -62,8 +71,15 @@ function mayLeave(pathname: string): boolean {
 
 function tell(): void {
   shown = location.pathname;
+  seen();
   for (const listener of listeners) listener();
 }
+
+function seen(): void {
+  if (routeOf(location.pathname).view === "overview") overviewSeen = location.pathname + location.search;
+}
+
+seen();
 
 function subscribe(listener: () => void): () => void {
   listeners.add(listener);

@@ -210,13 +210,12 @@ export const PoolQuery = graphql(`
 `);
 
 export const TransitionsQuery = graphql(`
-  query Transitions($rtId: OctoObjectId!, $first: Int!, $after: String) {
+  query Transitions($rtId: OctoObjectId!, $first: Int!) {
     pool(rtId: $rtId) {
-      transitions(first: $first, after: $after) {
+      transitions(first: $first) {
         totalCount
         pageInfo {
           hasNextPage
-          endCursor
         }
         nodes {
           id

@@ -11,6 +11,9 @@ import { authorization } from "./token";
 
 export type Viewer = ViewerAnswer["viewer"];
 
+// A server that takes the question and never answers is one that can't be reached.
+const PATIENCE = 30_000;
+
 export class Tenant {
   readonly connection = new Connection();
   readonly socket: Socket;
@@ -23,6 +26,7 @@ export class Tenant {
       preferGetMethod: false,
       requestPolicy: "network-only",
       fetchOptions: () => ({ headers: authorization() }),
+      fetch: (input, init) => fetch(input, { ...init, signal: limited(init?.signal) }),
     });
     this.socket = openSocket(graphqlPath(id), this.connection, () => void this.ask(ViewerQuery, {}).catch(() => {}));
   }
@@ -60,6 +64,11 @@ export class Tenant {
     }
     return data;
   }
+}
+
+function limited(signal: AbortSignal | null | undefined): AbortSignal {
+  const limit = AbortSignal.timeout(PATIENCE);
+  return signal ? AbortSignal.any([signal, limit]) : limit;
 }
 
 export interface Visit {

@@ -44,12 +44,17 @@ export function watch<E, V extends { after?: string | null }>(
         next: ({ data }) => {
           if (!data) return;
           current.after = data.changes.cursor;
+          // After a refusal the socket is still the same one: nothing else says that this is live again.
+          if (tenant.connection.now().phase !== "live") tenant.connection.is({ phase: "live" });
           inbox.put(data.changes);
         },
         error: (error) => {
           const refused = Array.isArray(error) ? error[0] : undefined;
-          // A cursor of another time or tenant: begin with the present state.
-          if (refused) current.after = variables.after = null;
+          // A cursor of another time or tenant: begin with the present state, as the server would with RESYNC.
+          if (refused && current.after) {
+            inbox.put({ cursor: current.after, kind: "RESYNC" });
+            current.after = null;
+          }
           const code =
             refused?.extensions?.code ?? ((error as CloseEvent).code === 4401 ? "UNAUTHENTICATED" : "NETWORK");
           tenant.connection.failed(new Failure(code, refused?.message ?? "The connection was closed."));
@@ -77,8 +82,14 @@ function calmly<T>(hear: (items: T[]) => void): { put(item: T): void; close(): v
   let timer: number | undefined;
   let frame: number | undefined;
 
-  function deliver() {
+  function cancel() {
+    clearTimeout(timer);
+    if (frame !== undefined) cancelAnimationFrame(frame);
     timer = frame = undefined;
+  }
+
+  function deliver() {
+    cancel();
     last = performance.now();
     const items = waiting;
     waiting = [];
@@ -88,15 +99,12 @@ function calmly<T>(hear: (items: T[]) => void): { put(item: T): void; close(): v
   return {
     put(item) {
       waiting.push(item);
-      if (timer !== undefined || frame !== undefined) return;
-      const wait = last + CALM - performance.now();
-      // A hidden page has no frames.
-      if (wait <= 0 && !document.hidden) frame = requestAnimationFrame(deliver);
-      else timer = window.setTimeout(deliver, Math.max(wait, 0));
+      if (timer !== undefined) return;
+      const wait = Math.max(last + CALM - performance.now(), 0);
+      if (!wait) frame = requestAnimationFrame(deliver);
+      // A hidden page has no frames, also one that is hidden just now: what waits must not pile up there for days.
+      timer = window.setTimeout(deliver, wait || CALM);
     },
-    close() {
-      clearTimeout(timer);
-      if (frame !== undefined) cancelAnimationFrame(frame);
-    },
+    close: cancel,
   };
 }

@@ -1,5 +1,5 @@
 // Search and filters. What they are set to is in the query string.
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { HealthLevel } from "../../gql/graphql";
 import { Icon } from "../parts/Icon";
 import { Pick } from "../parts/Pick";
@@ -57,13 +57,16 @@ function Level({ level, choice, count }: { level: HealthLevel | null; choice: Ch
 
 function SearchField({ choice }: { choice: Choice }) {
   const [typed, setTyped] = useState(choice.search);
+  // A filter that is picked during the pause is kept.
+  const latest = useRef(choice);
+  latest.current = choice;
 
   // The back button may bring another one.
   useEffect(() => setTyped(choice.search), [choice.search]);
 
   useEffect(() => {
     if (typed === choice.search) return;
-    const timer = setTimeout(() => choose(choice, { search: typed }, { replace: true }), PAUSE);
+    const timer = setTimeout(() => choose(latest.current, { search: typed }, { replace: true }), PAUSE);
     return () => clearTimeout(timer);
   }, [typed]);
 

@@ -88,14 +88,14 @@ function Tidings({ page, choice }: { page: PoolsPage; choice: Choice }) {
     return (
       <p className="wrong" role="alert">
         <Icon name="octagon" />
-        <span>The pools could not be loaded: {failure}</span>
+        <span>The pools could not be loaded: {failure} It is tried again.</span>
       </p>
     );
   }
   return (
     <>
       <span className="quiet numbers">
-        {page.rows ? `${counted(total, "pool")}${isFiltered(choice) ? " found" : ""}, ${ordered(choice)}` : "\u00a0"}
+        {page.rows && total ? `${counted(total, "pool")}${isFiltered(choice) ? " found" : ""}, ${ordered(choice)}` : "\u00a0"}
       </span>
       {news && (
         <Act kind="quiet" icon="refresh" onAct={page.reload}>

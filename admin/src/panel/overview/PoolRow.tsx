@@ -3,6 +3,7 @@ import type { Viewer } from "../api/tenant";
 import { type Pool, readOnly, whyNotDeploy, whyNotUndeploy } from "../arranging";
 import { Link } from "../parts/Link";
 import { Menu } from "../parts/Menu";
+import { Row } from "../parts/Row";
 import { COMMUNICATION, DEPLOYMENT, HEALTH, State } from "../parts/State";
 import { Since } from "../parts/Time";
 import { go, poolPath } from "../routes";
@@ -26,9 +27,13 @@ interface Props {
 
 export const PoolRow = memo(function PoolRow({ pool, gone, tenantId, viewer, selected, onSelect, acts }: Props) {
   const path = poolPath(tenantId, pool.rtId);
-  if (gone) return <GoneRow name={pool.name} />;
   return (
-    <tr className={pool.deleting ? "deleting" : undefined} aria-selected={selected || undefined}>
+    <Row
+      gone={gone}
+      farewell={<Farewell name={pool.name} />}
+      className={pool.deleting ? "deleting" : undefined}
+      selected={selected}
+    >
       <td className="pick-one">
         <input
           type="checkbox"
@@ -94,19 +99,19 @@ export const PoolRow = memo(function PoolRow({ pool, gone, tenantId, viewer, sel
           ]}
         />
       </td>
-    </tr>
+    </Row>
   );
 });
 
 /** It keeps its place: whoever was about to click the next row hits the next row. */
-function GoneRow({ name }: { name: string }) {
+function Farewell({ name }: { name: string }) {
   return (
-    <tr className="gone">
+    <>
       <td />
       <th scope="row" className="name" colSpan={7}>
         <span>{name}</span>
         <small>Deleted. It disappears when the list is loaded again.</small>
       </th>
-    </tr>
+    </>
   );
 }

@@ -7,6 +7,9 @@ export interface Row<E> {
   gone: boolean;
 }
 
+// Rows that keep their place though they are gone. A page is left open for days: the oldest of them go in the end.
+const MOST_GONE = 20;
+
 export interface Rows<E> {
   order: readonly string[];
   byId: ReadonlyMap<string, Row<E>>;
@@ -51,7 +54,15 @@ export function applied<E extends { rtId: string }>(
       byId.set(rtId, { entity: kind === "DELETED" && known ? known.entity : entity, gone: !stays });
     }
   }
-  return { order, byId, told };
+  return { order: withoutOldest(order, byId), byId, told };
+}
+
+/** Forgets the rows that are gone, but for the last few. */
+function withoutOldest<E>(order: string[], byId: Map<string, Row<E>>): string[] {
+  const gone = order.filter((rtId) => byId.get(rtId)?.gone);
+  if (gone.length <= MOST_GONE) return order;
+  for (const rtId of gone.slice(0, -MOST_GONE)) byId.delete(rtId);
+  return order.filter((rtId) => byId.has(rtId));
 }
 
 function same(one: unknown, other: unknown): boolean {

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import type { HealthLevel } from "../../gql/graphql";
 import { PoolCountsQuery } from "../api/operations";
 import type { Tenant } from "../api/tenant";
@@ -10,6 +10,8 @@ export type Counts = Record<HealthLevel | "ALL", number>;
 /** How many pools need how much attention; null until it is known. Costs more than a page of rows: asked after it. */
 export function useCounts(tenant: Tenant, search: string, { rows, stirred }: PoolsPage): Counts | null {
   const [counts, setCounts] = useState<Counts | null>(null);
+  const latest = useRef(search);
+  latest.current = search;
   const count = useCallback(async () => {
     const answer = await tenant.ask(PoolCountsQuery, {
       search: search || null,
@@ -18,6 +20,8 @@ export function useCounts(tenant: Tenant, search: string, { rows, stirred }: Poo
       unknown: { health: ["UNKNOWN"] },
       ok: { health: ["OK"] },
     });
+    // What was searched for meanwhile is asked for by itself.
+    if (search !== latest.current) return;
     setCounts({
       ALL: answer.all.totalCount,
       CRITICAL: answer.critical.totalCount,

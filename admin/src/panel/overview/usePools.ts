@@ -7,7 +7,7 @@ import { PoolChanges, PoolOrderQuery, PoolsQuery, PoolStirrings } from "../api/o
 import type { Tenant } from "../api/tenant";
 import { type Change, watch } from "../api/watching";
 import { type Pool, spoken } from "../arranging";
-import { type Choice, variablesOf } from "./choosing";
+import { type Choice, choose, variablesOf } from "./choosing";
 import { applied, type Rows, rowsOf } from "./live";
 import { useSteadily } from "./useSteadily";
 
@@ -61,8 +61,12 @@ export function usePools(tenant: Tenant, choice: Choice): PoolsPage {
         });
       } catch (error) {
         if (over) return;
+        // A cursor of another list, as in an old link: that list begins where lists begin.
+        if ((error as Failure).code === "BAD_USER_INPUT" && (choice.after || choice.before)) {
+          return choose(choice, {}, { replace: true });
+        }
         setPage((before) => ({ ...before, failure: sentence(error) }));
-        if ((error as Failure).code === "NETWORK") timer = window.setTimeout(load, 3_000);
+        timer = window.setTimeout(load, 3_000);
       }
     }
     void load();

@@ -28,7 +28,7 @@ export function Act({ children, icon, kind = "plain", reason, busy, label, submi
         aria-disabled={off || undefined}
         aria-describedby={reason ? id : undefined}
         aria-label={label ?? (iconOnly && typeof children === "string" ? children : undefined)}
-        title={reason ?? (iconOnly && typeof children === "string" ? children : undefined)}
+        title={iconOnly && typeof children === "string" ? children : undefined}
         onClick={(event) => {
           if (off) event.preventDefault();
           else onAct?.();
@@ -38,7 +38,7 @@ export function Act({ children, icon, kind = "plain", reason, busy, label, submi
         {!iconOnly && <span>{children}</span>}
       </button>
       {reason && (
-        <span id={id} className="unseen">
+        <span id={id} className="unseen reason">
           {reason}
         </span>
       )}

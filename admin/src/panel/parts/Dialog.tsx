@@ -24,7 +24,7 @@ export function Dialog({ title, wide, children, onClose, unsaved }: Props) {
     element.querySelector<HTMLElement>("[data-first]")?.focus();
     return () => {
       element.close();
-      before?.focus();
+      (before?.isConnected ? before : document.getElementById("main"))?.focus();
     };
   }, []);
 

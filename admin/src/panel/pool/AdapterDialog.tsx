@@ -44,13 +44,18 @@ function useSpec(adapter: Adapter | undefined): { spec: Version<Typed> | null; f
   const [failure, setFailure] = useState<string | null>(null);
   useEffect(() => {
     if (!adapter) return;
+    let over = false;
     tenant.ask(AdapterSpecQuery, { rtId: adapter.rtId }).then(
       (answer) => {
+        if (over) return;
         if (answer.adapter) setSpec(typedOf(answer.adapter));
         else setFailure("This adapter was deleted.");
       },
-      (error) => setFailure(sentence(error)),
+      (error) => over || setFailure(sentence(error)),
     );
+    return () => {
+      over = true;
+    };
   }, [tenant, adapter?.rtId, adapter?.rtVersion]);
   return { spec, failure };
 }

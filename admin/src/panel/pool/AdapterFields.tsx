@@ -97,7 +97,7 @@ export function AdapterFields({ values, locked, wrong, refusal, onSet }: Props) 
           <textarea
             {...given}
             className="code"
-            rows={10}
+            rows={8}
             spellCheck={false}
             value={values.configuration}
             readOnly={locked}

@@ -3,6 +3,7 @@ import type { AdapterType } from "../../gql/graphql";
 import type { Viewer } from "../api/tenant";
 import { type Adapter, whyNotDeployAdapter, whyNotTake, whyNotUndeployAdapter } from "../arranging";
 import { Menu } from "../parts/Menu";
+import { Row } from "../parts/Row";
 import { COMMUNICATION, CONFIGURATION, DEPLOYMENT, State } from "../parts/State";
 import { Since } from "../parts/Time";
 
@@ -25,22 +26,12 @@ interface Props {
 }
 
 export const AdapterRow = memo(function AdapterRow({ adapter, gone, viewer, acts }: Props) {
-  if (gone) {
-    return (
-      <tr className="gone">
-        <th scope="row" className="name" colSpan={7}>
-          <span>{adapter.name}</span>
-          <small>No longer in this pool.</small>
-        </th>
-      </tr>
-    );
-  }
   const failed = adapter.deploymentState === "ERROR" || adapter.configurationState === "ERROR";
   const image = adapter.imageName.split("/").at(-1);
   const message =
     adapter.deploymentState === "ERROR" ? (adapter.lastError ?? adapter.statusMessage) : adapter.statusMessage;
   return (
-    <tr>
+    <Row gone={gone} farewell={<Farewell name={adapter.name} />}>
       <th scope="row" className="name">
         <button type="button" className="link" title={adapter.name} onClick={() => acts.edit(adapter)}>
           {adapter.name}
@@ -104,6 +95,15 @@ export const AdapterRow = memo(function AdapterRow({ adapter, gone, viewer, acts
           ]}
         />
       </td>
-    </tr>
+    </Row>
   );
 });
+
+function Farewell({ name }: { name: string }) {
+  return (
+    <th scope="row" className="name" colSpan={7}>
+      <span>{name}</span>
+      <small>No longer in this pool.</small>
+    </th>
+  );
+}

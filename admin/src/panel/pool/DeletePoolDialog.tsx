@@ -1,7 +1,6 @@
 // Deleting a pool: what will go, what stays, and three ways when something is deployed.
 import { useEffect, useState } from "react";
-import type { DeletePoolMutation, DeployedInPoolQuery as DeployedAnswer } from "../../gql/graphql";
-import type { DeletionMode } from "../../gql/graphql";
+import type { DeletePoolMutation, DeletionMode, DeployedInPoolQuery as DeployedAnswer } from "../../gql/graphql";
 import { sentence } from "../api/failure";
 import { DeletePool, DeployedInPoolQuery } from "../api/operations";
 import type { Refusal } from "../api/refusals";
@@ -13,7 +12,7 @@ import { Dialog } from "../parts/Dialog";
 import { Field } from "../parts/Field";
 import { Note } from "../parts/Note";
 import { DEPLOYMENT, State } from "../parts/State";
-import { go, overviewPath } from "../routes";
+import { backPath, go } from "../routes";
 
 type LeftBehind = DeletePoolMutation["deletePool"]["leftBehind"];
 type Deployed = NonNullable<DeployedAnswer["pool"]>["adapters"];
@@ -47,10 +46,14 @@ export function DeletePoolDialog({ pool, leave, onClose }: { pool: Pool; leave?:
   const [leftBehind, setLeftBehind] = useState<LeftBehind | null>(null);
 
   useEffect(() => {
+    let over = false;
     tenant.ask(DeployedInPoolQuery, { rtId: pool.rtId }).then(
-      (answer) => setDeployed(answer.pool?.adapters ?? null),
-      (error) => setFailure(sentence(error)),
+      (answer) => over || setDeployed(answer.pool?.adapters ?? null),
+      (error) => over || setFailure(sentence(error)),
     );
+    return () => {
+      over = true;
+    };
   }, [tenant, pool.rtId, pool.summary]);
 
   const { summary } = pool;
@@ -79,7 +82,7 @@ export function DeletePoolDialog({ pool, leave, onClose }: { pool: Pool; leave?:
 
   function finish(deleted: boolean) {
     onClose();
-    if (deleted && leave) go(overviewPath(tenant.id));
+    if (deleted && leave) go(backPath(tenant.id));
   }
 
   if (leftBehind) return <LeftBehindDialog pool={pool} adapters={leftBehind} onClose={() => finish(true)} />;

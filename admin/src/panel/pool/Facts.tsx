@@ -11,10 +11,15 @@ export function Facts({ pool }: { pool: WholePool }) {
         <dt>Communication</dt>
         <dd>
           <State look={COMMUNICATION[pool.communicationState]} />
-        </dd>
-        <dt>Last changed</dt>
-        <dd className="numbers">
-          {pool.communicationStateTimestamp ? <Moment moment={pool.communicationStateTimestamp} /> : "never yet"}
+          <p className="quiet">
+            {pool.communicationStateTimestamp ? (
+              <>
+                since <Moment moment={pool.communicationStateTimestamp} />
+              </>
+            ) : (
+              "never seen"
+            )}
+          </p>
         </dd>
         <dt>Deployment</dt>
         <dd>
@@ -42,7 +47,7 @@ export function Facts({ pool }: { pool: WholePool }) {
               {operator.cluster}, namespace {operator.namespace}
               <br />
               <span className="quiet">
-                serves it <Since moment={operator.since} />
+                serving it <Since moment={operator.since} />
                 {pool.communicationState !== "ONLINE" && (
                   <>
                     , silent <Since moment={operator.lastSeen} />

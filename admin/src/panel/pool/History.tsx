@@ -4,6 +4,7 @@ import type { TransitionAspect, TransitionsQuery as TransitionsAnswer } from "..
 import { sentence } from "../api/failure";
 import { PoolNamesQuery, TransitionsQuery } from "../api/operations";
 import { type Tenant, useVisit } from "../api/tenant";
+import { counted } from "../arranging";
 import { useSteadily } from "../overview/useSteadily";
 import { Act } from "../parts/Act";
 import { Note } from "../parts/Note";
@@ -13,6 +14,8 @@ type Page = NonNullable<TransitionsAnswer["pool"]>["transitions"];
 type Transition = Page["nodes"][number];
 
 const PAGE = 20;
+// What the API gives at once, and more than anybody reads here.
+const MOST = 500;
 
 const WORDS: Record<TransitionAspect, string> = {
   EXISTENCE: "Existence",
@@ -25,41 +28,31 @@ const WORDS: Record<TransitionAspect, string> = {
 
 export function History({ rtId, stirred }: { rtId: string; stirred: number }) {
   const { tenant } = useVisit();
-  const [known, setKnown] = useState<Transition[] | null>(null);
+  const [depth, setDepth] = useState(PAGE);
   const [page, setPage] = useState<Page | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
-  const names = usePoolNames(tenant, known);
-  const last = useRef<Page["pageInfo"] | null>(null);
+  const names = usePoolNames(tenant, page);
 
-  const read = useCallback(
-    async (after: string | null) => {
-      try {
-        const { pool } = await tenant.ask(TransitionsQuery, { rtId, first: PAGE, after });
-        if (!pool) return;
-        const { nodes, pageInfo } = pool.transitions;
-        setFailure(null);
-        setPage(pool.transitions);
-        // The newest are read again and again; the end is where the furthest page ended.
-        if (after || !last.current) last.current = pageInfo;
-        setKnown((before) => merged(before ?? [], nodes));
-      } catch (error) {
-        setFailure(sentence(error));
-      }
-    },
-    [tenant, rtId],
-  );
+  // Always from the newest on and in one piece: it has no gaps, and does not grow by itself.
+  const read = useCallback(async () => {
+    try {
+      const { pool } = await tenant.ask(TransitionsQuery, { rtId, first: depth });
+      if (!pool) return;
+      setFailure(null);
+      setPage((before) => (before && before.nodes.length > depth ? before : pool.transitions));
+    } catch (error) {
+      setFailure(sentence(error));
+    }
+  }, [tenant, rtId, depth]);
 
-  useEffect(() => void read(null), [read]);
-  useSteadily(
-    stirred,
-    useCallback(() => read(null), [read]),
-  );
+  useEffect(() => void read(), [read]);
+  useSteadily(stirred, read);
 
   return (
     <section className="card history" aria-labelledby="history">
       <header>
         <h2 id="history">History</h2>
-        <span className="quiet numbers">{page ? `${page.totalCount.toLocaleString()} in 90 days` : "\u00a0"}</span>
+        <span className="quiet numbers">{page ? `${counted(page.totalCount, "change")} in 90 days` : "\u00a0"}</span>
       </header>
       {failure && <Note tone="bad">The history could not be read: {failure}</Note>}
       <table className="rows transitions">
@@ -73,7 +66,7 @@ export function History({ rtId, stirred }: { rtId: string; stirred: number }) {
           </tr>
         </thead>
         <tbody>
-          {known?.map((transition) => (
+          {page?.nodes.map((transition) => (
             <tr key={transition.id}>
               <td className="numbers when" data-label="When">
                 <time dateTime={transition.at} title={exactly(transition.at)}>
@@ -102,16 +95,17 @@ export function History({ rtId, stirred }: { rtId: string; stirred: number }) {
           ))}
         </tbody>
       </table>
-      {known?.length === 0 && <p className="quiet">Nothing has happened yet.</p>}
-      {last.current?.hasNextPage && <Act onAct={() => void read(last.current!.endCursor ?? null)}>Show older</Act>}
+      {page?.nodes.length === 0 && <p className="quiet">Nothing has happened yet.</p>}
+      {page?.pageInfo.hasNextPage && (
+        <Act
+          reason={depth < MOST ? null : `These are the newest ${MOST}. The API has older ones.`}
+          onAct={() => setDepth(Math.min(2 * depth, MOST))}
+        >
+          Show older
+        </Act>
+      )}
     </section>
   );
-}
-
-function merged(before: Transition[], more: Transition[]): Transition[] {
-  const all = new Map([...before, ...more].map((transition) => [transition.id, transition]));
-  // Ids grow with time, also within one millisecond.
-  return [...all.values()].sort((one, other) => other.at.localeCompare(one.at) || other.id.localeCompare(one.id));
 }
 
 function Step({ transition, names }: { transition: Transition; names: ReadonlyMap<string, string> }) {
@@ -134,23 +128,26 @@ function stateWord(
 }
 
 /** The names of the pools that adapters came from or went to; transitions hold their ids. */
-function usePoolNames(tenant: Tenant, known: Transition[] | null): ReadonlyMap<string, string> {
+function usePoolNames(tenant: Tenant, page: Page | null): ReadonlyMap<string, string> {
   const [names, setNames] = useState<ReadonlyMap<string, string>>(new Map());
   const asked = useRef(new Set<string>());
   useEffect(() => {
-    const ids = known
-      ?.filter((transition) => transition.what === "MEMBERSHIP")
-      .flatMap(({ from, to }) => [from, to])
-      .filter((id): id is string => typeof id === "string" && !asked.current.has(id));
-    if (!ids?.length) return;
-    for (const id of ids) asked.current.add(id);
+    const ids = new Set(
+      page?.nodes
+        .filter(({ what }) => what === "MEMBERSHIP")
+        .flatMap(({ from, to }) => [from, to])
+        .filter((id) => typeof id === "string" && !asked.current.has(id)),
+    );
+    if (!ids.size) return;
+    const rtIds = ([...ids] as string[]).slice(0, 100);
+    for (const rtId of rtIds) asked.current.add(rtId);
     tenant
-      .ask(PoolNamesQuery, { rtIds: [...new Set(ids)].slice(0, 100) })
+      .ask(PoolNamesQuery, { rtIds })
       .then(({ pools }) =>
         setNames((before) => new Map([...before, ...pools.nodes.map((pool) => [pool.rtId, pool.name] as const)])),
       )
       // Without names the ids are shown.
       .catch(() => {});
-  }, [tenant, known]);
+  }, [tenant, page]);
   return names;
 }

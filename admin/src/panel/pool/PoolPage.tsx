@@ -8,7 +8,7 @@ import { Act } from "../parts/Act";
 import { Icon } from "../parts/Icon";
 import { Link } from "../parts/Link";
 import { Note } from "../parts/Note";
-import { overviewPath } from "../routes";
+import { backPath } from "../routes";
 import { useTitle } from "../titling";
 import { Adapters } from "./Adapters";
 import { DeletePoolDialog } from "./DeletePoolDialog";
@@ -87,7 +87,7 @@ function Crumbs({ name }: { name: string }) {
   const { tenant } = useVisit();
   return (
     <nav className="crumbs" aria-label="Where you are">
-      <Link href={overviewPath(tenant.id)}>Pools</Link>
+      <Link href={backPath(tenant.id)}>Pools</Link>
       <Icon name="right" />
       <span aria-current="page" title={name}>
         {name}
@@ -141,7 +141,7 @@ function Gone({ name }: { name: string }) {
 function Back() {
   const { tenant } = useVisit();
   return (
-    <Link className="button" href={overviewPath(tenant.id)}>
+    <Link className="button" href={backPath(tenant.id)}>
       To all pools
     </Link>
   );

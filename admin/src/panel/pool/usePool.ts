@@ -45,7 +45,7 @@ export function usePool(tenant: Tenant, rtId: string) {
         // An id of another form is the id of nothing.
         if (code === "BAD_USER_INPUT") return setState({ at: "nowhere" });
         setState({ at: "loading", failure: sentence(error) });
-        if (code === "NETWORK") timer = window.setTimeout(load, 3_000);
+        timer = window.setTimeout(load, 3_000);
       }
     }
     void load();
@@ -74,6 +74,7 @@ export function usePool(tenant: Tenant, rtId: string) {
         const spoken = spokenAdapter(current.adapters.byId.get(entity.rtId)?.entity, entity);
         if (spoken) announce(spoken);
       }
+      if (changes.some(({ kind }) => kind !== "SNAPSHOT" && kind !== "LIVE")) setStirred((count) => count + 1);
       const inThisPool = (adapter: Adapter) => adapter.pool?.rtId === rtId;
       startTransition(() => change(({ adapters }) => ({ adapters: applied(adapters, changes, inThisPool) })));
     });

@@ -25,7 +25,7 @@ export function Header({ children, ...props }: Props & { children: ReactNode }) 
       <a className="skip" href="#main">
         Skip to the content
       </a>
-      <Link className="brand" href={overviewPath(tenantId)} aria-label="OctoMesh, pools">
+      <Link className="brand" href={open ? overviewPath(tenantId) : START} aria-label="OctoMesh, pools">
         <Mark />
         <span>OctoMesh</span>
       </Link>
@@ -34,7 +34,7 @@ export function Header({ children, ...props }: Props & { children: ReactNode }) 
       </span>
       {open && (
         <nav aria-label="Main">
-          <Link href={overviewPath(tenantId)} aria-current={onOverview ? "page" : undefined}>
+          <Link href={overviewPath(tenantId)} aria-current={onOverview ? "page" : "true"}>
             Pools
           </Link>
           <a href={graphqlPath(tenantId)}>GraphiQL</a>

@@ -39,7 +39,7 @@ export function StartPage() {
           label="Tenant"
           hint={
             <>
-              Its id. Who runs this server can list them: <code>octomesh tenants list</code>
+              Its id, like acme-works. Whoever runs this server can list all: <code>octomesh tenants list</code>
             </>
           }
           error={error}
