@@ -1,8 +1,8 @@
 """How a program starts: from `OCTOMESH_*` variables, and from flags, which win.
 
-Server and operator often run in one environment, so each leaves the variables of the other alone. Everything that is
-wrong is told at once. What does not belong here: how an adapter is configured, and acting on any of this; the programs
-are handed their settings and never look at the environment themselves.
+Server, operator and client often run in one environment, so each leaves the variables of the others alone. Everything
+that is wrong is told at once. What does not belong here: how an adapter is configured, and acting on any of this; the
+programs are handed their settings and never look at the environment themselves.
 """
 
 from __future__ import annotations
@@ -46,8 +46,14 @@ LogFormat = Annotated[Literal["auto", "json", "console"], Field(description="aut
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], Field(description="debug, info, warning or error")]
 
 _URL: Final = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"
+_SAFE_URL: Final = r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])[^\s?#@]+$"
 _LABEL: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 _NAME: Final = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
+
+_SCOPE: Final = r"[\x21\x23-\x5b\x5d-\x7e]+"
+Scope = Annotated[
+    str, Field(max_length=1_000, pattern=f"^{_SCOPE}( {_SCOPE})*$", description="scopes, separated by blanks")
+]
 
 
 class ProgramSettings(BaseSettings):
@@ -69,7 +75,7 @@ class ProgramSettings(BaseSettings):
     def _without_case(cls, word: Any) -> Any:
         return word.lower() if isinstance(word, str) else word
 
-    @field_validator("data_dir", "mongod", "kubeconfig", "token_file", check_fields=False)
+    @field_validator("data_dir", "mongod", "kubeconfig", "token_file", "client_secret_file", check_fields=False)
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return path and Path(os.path.abspath(os.path.expanduser(path)))
@@ -128,7 +134,7 @@ class Settings(ProgramSettings):
 
     oidc_issuer: str | None = Field(
         None,
-        pattern=r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])[^\s?#@]+$",
+        pattern=_SAFE_URL,
         description="a URL like https://login.example.com; http only on this machine",
     )
     """Who issues the access tokens by which callers are known, exactly as its tokens name it. None: nobody is asked who
@@ -155,20 +161,73 @@ class Settings(ProgramSettings):
         return uri
 
 
-class OperatorSettings(ProgramSettings):
-    """How an operator starts."""
+class CallerSettings(ProgramSettings):
+    """Where a program finds the server, and how it says who it is: by a token, by a file with one, or as a client to
+    which an issuer gives tokens."""
 
     server_url: str = Field(
         "http://127.0.0.1:8000", pattern=_URL, description="a URL like https://octomesh.example.com"
     )
     """Where the API server is. Where one started on this machine listens by default."""
 
+    token: SecretStr | None = Field(None, description="an access token")
+    """Shown to the server as it is. Only a variable: a flag would show it to everybody who lists processes."""
+
+    token_file: Path | None = Field(None, description="the path of a file with a token")
+    """A bearer token for the server, read again each time: tokens are short-lived, their files renewed."""
+
+    client_id: str | None = Field(
+        None, max_length=200, pattern=r"^[\x20-\x7e]+$", description="as the issuer of tokens knows this program"
+    )
+    """With a secret, and the place where tokens are to be had, for OAuth 2.0 client credentials."""
+
+    client_secret: SecretStr | None = Field(None, description="a secret that the issuer of tokens gave out")
+    """Only a variable, as the token; in a file it is better kept."""
+
+    client_secret_file: Path | None = Field(None, description="the path of a file with that secret")
+    """Read again for each token."""
+
+    token_url: str | None = Field(
+        None, pattern=_SAFE_URL, description="a URL like https://login.example.com/token; http only on this machine"
+    )
+    """Where tokens are to be had."""
+
+    token_issuer: str | None = Field(
+        None, pattern=_SAFE_URL, description="a URL like https://login.example.com; http only on this machine"
+    )
+    """Whose discovery document tells the same."""
+
+    scope: Scope = "octo_api"
+    """What such tokens shall be good for: everything in one tenant."""
+
+    @field_validator("token")
+    @classmethod
+    def _is_a_token(cls, token: SecretStr | None) -> SecretStr | None:
+        if token and not re.fullmatch(r"[\x21-\x7e]+", token.get_secret_value()):
+            raise ValueError("malformed")
+        return token
+
+
+class ClientSettings(CallerSettings):
+    """How the commands start that ask a server."""
+
+    tenant: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,36}[a-z0-9])?$",
+        description="the id of a tenant: 1 to 38 lower-case letters, digits and hyphens",
+    )
+    """Whose pools and adapters are meant."""
+
+
+class OperatorSettings(CallerSettings):
+    """How an operator starts."""
+
+    scope: Scope = "octo_agent"
+    """What such tokens shall be good for: the agents' API."""
+
     adapter_server_url: str | None = Field(None, pattern=_URL, description="a URL like https://octomesh.example.com")
     """Where adapters reach the server, if not where the operator does: it may run outside the cluster, or nearer to it.
     With a wrong one they stay UNREGISTERED while the operator looks healthy."""
-
-    token_file: Path | None = Field(None, description="the path of a file with a token")
-    """A bearer token for the server, read again for each connection: tokens are short-lived, their files renewed."""
 
     operator_id: str | None = Field(
         None,
@@ -262,7 +321,12 @@ def load_for_server(flags: Mapping[str, Any], *, insecure: bool) -> Settings:
 
 def load_for_operator(flags: Mapping[str, Any]) -> OperatorSettings:
     """The settings of an operator. Raises `WrongSettings`."""
-    return _load(OperatorSettings, flags, [*_half_a_broker(flags)])
+    return _load(OperatorSettings, flags, [*_unclear_credentials(flags), *_half_a_broker(flags)])
+
+
+def load_for_client(flags: Mapping[str, Any]) -> ClientSettings:
+    """The settings of a command that asks a server. Raises `WrongSettings`."""
+    return _load(ClientSettings, flags, [*_unclear_credentials(flags)])
 
 
 def _load(program: type[Program], flags: Mapping[str, Any], faults: list[str]) -> Program:
@@ -281,6 +345,10 @@ def _load(program: type[Program], flags: Mapping[str, Any], faults: list[str]) -
     return settings
 
 
+_SECRET: Final = ("token", "client_secret")
+"""Never shown, and never flags."""
+
+
 def _variable(field: str | int) -> str:
     return f"{PREFIX}{field}".upper()
 
@@ -291,6 +359,8 @@ def _sentence(program: type[ProgramSettings], field: str | int, flags: Mapping[s
     expected = program.model_fields[name].description
     if name == "mongo_uri":
         return f"OCTOMESH_MONGO_URI, whose value is not shown, is no MongoDB URI; it must be {expected}."
+    if name in _SECRET:
+        return f"{_variable(name)}, whose value is not shown, can't be used; it must be {expected}."
     if name in flags:
         return f"--{name.replace('_', '-')} is '{shown(_as_given(flags[name]))}'; it must be {expected}."
     value = next(value for variable, value in os.environ.items() if variable.upper() == _variable(name))
@@ -317,7 +387,7 @@ def _from_files(program: type[ProgramSettings]) -> dict[str, str]:
 
 def _unknown() -> Iterator[str]:
     """Variables that nobody reads: most likely misspelt, and then a setting the user believes in is not in force."""
-    fields = [*Settings.model_fields, *OperatorSettings.model_fields]
+    fields = [*Settings.model_fields, *OperatorSettings.model_fields, *ClientSettings.model_fields]
     known = {_variable(field) for field in fields} | {"OCTOMESH_MONGO_URI_FILE"}
     for name, value in sorted(os.environ.items()):
         if not name.startswith(PREFIX) or not value or name in known or _from_kubernetes(name, value):
@@ -362,6 +432,34 @@ def _reports_only(flags: Mapping[str, Any]) -> bool:
 def _given(field: str, flags: Mapping[str, Any]) -> Any:
     """What is given for a field, whatever it is worth."""
     return flags.get(field) or os.environ.get(_variable(field))
+
+
+_OF_A_CLIENT: Final = ("client_id", "client_secret", "client_secret_file", "token_url", "token_issuer")
+
+
+def _unclear_credentials(flags: Mapping[str, Any]) -> Iterator[str]:
+    """More than one way to say who the program is, or half of one."""
+    client = [name for name in _OF_A_CLIENT if _given(name, flags)]
+    ways = [name for name in ("token", "token_file") if _given(name, flags)] + client[:1]
+    if len(ways) > 1:
+        *others, last = map(_variable, ways)
+        yield f"{', '.join(others)} and {last} are set. A program says in one way who it is: keep one of them."
+    elif client:
+        yield from _half_a_client(client)
+
+
+def _half_a_client(given: Sequence[str]) -> Iterator[str]:
+    for choice, what in (
+        (("client_id",), "the name of the client"),
+        (("client_secret_file", "client_secret"), "its secret"),
+        (("token_url", "token_issuer"), "where tokens are to be had"),
+    ):
+        found = [name for name in choice if name in given]
+        variables = " or ".join(map(_variable, choice))
+        if not found:
+            yield f"{_variable(given[0])} is set, but not {variables}, {what}. An issuer gives tokens for all three."
+        elif len(found) > 1:
+            yield f"{' and '.join(map(_variable, choice))} are both set; keep one of them."
 
 
 def _half_a_broker(flags: Mapping[str, Any]) -> Iterator[str]:

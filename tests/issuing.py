@@ -1,12 +1,15 @@
-"""A small issuer of access tokens, real enough for every check: discovery, keys, rotation, an outage."""
+"""A small issuer of access tokens, real enough for every check: discovery, keys, rotation, an outage, and tokens for
+programs that it knows."""
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import unquote_plus
 
 import jwt
 from aiohttp import web
@@ -50,6 +53,14 @@ class TestIssuer:
         self.asked: list[str] = []
         self.discovery: dict[str, Any] = {}
         """What differs in its discovery document."""
+        self.clients = {"robot": "s3cret"}
+        self.granted: list[str] = []
+        """The tokens that programs got."""
+        self.expires_in: Any = 600
+        """For how long, as it tells them."""
+        self.token_type = "Bearer"
+        self.claims: dict[str, Any] = {}
+        """What differs in their tokens."""
 
     def token(self, *, key: str = "rsa-1", header: dict[str, Any] | None = None, **claims: Any) -> str:
         """A token that is good for everything in the tenant `acme`, but for what is given; None leaves a claim out."""
@@ -75,8 +86,26 @@ class TestIssuer:
         if self.down:
             raise OSError("connection refused")
         if path == "/.well-known/openid-configuration":
-            return {"issuer": self.url, "jwks_uri": f"{self.url}/keys", **self.discovery}
+            places = {"jwks_uri": f"{self.url}/keys", "token_endpoint": f"{self.url}/token"}
+            return {"issuer": self.url, **places, **self.discovery}
         return {"keys": [published(id) for id in self.keys]}
+
+    def grant(self, basic: str | None, form: dict[str, str]) -> tuple[int, Any]:
+        """Status and document for a program that asks for a token (RFC 6749, 4.4)."""
+        self.asked.append("/token")
+        id, secret = form.get("client_id", ""), form.get("client_secret", "")
+        if basic:
+            pair = base64.b64decode(basic.removeprefix("Basic ")).decode()
+            id, secret = map(unquote_plus, pair.split(":"))
+        if form.get("grant_type") != "client_credentials":
+            return 400, {"error": "unsupported_grant_type"}
+        if not secret or self.clients.get(id) != secret:
+            return 401, {"error": "invalid_client", "error_description": "Client authentication failed."}
+        if not form.get("scope", "").startswith("octo_"):
+            return 400, {"error": "invalid_scope"}
+        self.granted.append(self.token(scope=form["scope"], preferred_username=id, **self.claims))
+        told = {"access_token": self.granted[-1], "token_type": self.token_type, "expires_in": self.expires_in}
+        return 200, {name: value for name, value in told.items() if value is not None}
 
     async def fetch(self, url: str) -> Any:
         """As a server that is asked over no network."""
@@ -92,7 +121,15 @@ class TestIssuer:
             except OSError:
                 return web.Response(status=503)
 
+        async def give(request: web.Request) -> web.Response:
+            if self.down:
+                return web.Response(status=503)
+            form = {name: str(value) for name, value in (await request.post()).items()}
+            status, document = self.grant(request.headers.get("authorization"), form)
+            return web.json_response(document, status=status)
+
         app = web.Application()
+        app.router.add_post("/token", give)
         app.router.add_get("/{path:.*}", handle)
         runner = web.AppRunner(app, shutdown_timeout=1)
         await runner.setup()

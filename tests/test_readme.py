@@ -19,7 +19,7 @@ from graphql import OperationDefinitionNode, OperationType, parse
 from octomesh_graphql.actions.clock import now
 from octomesh_graphql.actions.seeding import seed_demo
 from octomesh_graphql.cli.commands import app
-from octomesh_graphql.settings import OperatorSettings, ProgramSettings, Settings
+from octomesh_graphql.settings import ClientSettings, OperatorSettings, ProgramSettings, Settings
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.tenants import Registry
@@ -43,6 +43,10 @@ COMMANDS = [
     if line.startswith(("octomesh ", "curl "))
 ] + re.findall(r"\| `(octomesh [^`]+)` \|", TEXT)
 
+
+ASKING = [
+    each for each in COMMANDS if each.startswith(("octomesh pools ", "octomesh adapters ")) and "NAME" not in each
+]
 
 PICTURES = sorted(set(re.findall(r"[\w./-]+\.png\b", TEXT)))
 
@@ -93,15 +97,25 @@ async def test_every_curl_command_shown_works(demo: Api, command: str) -> None:
     assert "Werk Schärding – Halle 1" in [pool["name"] for pool in json.loads(answer)["data"]["pools"]["nodes"]]
 
 
+@pytest.mark.parametrize("command", ASKING)
+async def test_every_command_shown_that_asks_a_server_does_so(demo: Api, command: str) -> None:
+    environment = {"OCTOMESH_SERVER_URL": f"http://{demo.base}", "OCTOMESH_TENANT": "demo", "PATH": "/usr/bin:/bin"}
+    words = ["-m", "octomesh_graphql", *shlex.split(command)[1:]]
+    process = await asyncio.create_subprocess_exec(sys.executable, *words, env=environment, cwd=ROOT)
+    assert await process.wait() == 0
+
+
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("octomesh ")])
 def test_every_octomesh_command_shown_is_understood(command: str) -> None:
     words = shlex.split(command.partition(" | ")[0])[1:]
     called, arguments, _ = app.parse_args(words, exit_on_error=False, print_error=False)
-    assert called.__name__.startswith(words[0]) or words[0] == "tenants"
+    assert called.__name__.startswith(words[0]) or words[0] in ("tenants", "pools", "adapters")
     assert arguments is not None
 
 
-@pytest.mark.parametrize(("program", "of"), [("serve", Settings), ("operator", OperatorSettings)])
+@pytest.mark.parametrize(
+    ("program", "of"), [("serve", Settings), ("operator", OperatorSettings), ("pools`, `adapters", ClientSettings)]
+)
 def test_every_setting_is_listed_with_its_default(program: str, of: type[ProgramSettings]) -> None:
     rows = [
         f"| `OCTOMESH_{name.upper()}` | {f'`{field.default}`' if field.default else ''} | {field.description} |"

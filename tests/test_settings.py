@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from octomesh_graphql.settings import (
     Settings,
     WrongSettings,
     load,
+    load_for_client,
     load_for_operator,
     load_for_server,
 )
@@ -277,6 +279,52 @@ def test_several_pull_secrets_fit_one_variable(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_password_in_a_server_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(operator_faults(server_url="https://octo:pass@octomesh.example.com")) == 1
+
+
+# How a program says who it is
+
+
+@pytest.mark.parametrize("load_for", [load_for_operator, load_for_client])
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"token": "t", "token_file": "/t"}, "OCTOMESH_TOKEN and OCTOMESH_TOKEN_FILE are set. A program says in"),
+        ({"token_file": "/t", "client_id": "c"}, "OCTOMESH_TOKEN_FILE and OCTOMESH_CLIENT_ID are set."),
+        ({"client_id": "c", "token_url": "https://x/t"}, "not OCTOMESH_CLIENT_SECRET_FILE or OCTOMESH_CLIENT_SECRET"),
+        ({"client_id": "c", "client_secret": "s3cret"}, "but not OCTOMESH_TOKEN_URL or OCTOMESH_TOKEN_ISSUER"),
+        ({"client_secret": "s3cret", "token_issuer": "https://x"}, "is set, but not OCTOMESH_CLIENT_ID"),
+        (
+            {"client_id": "c", "client_secret": "s3cret", "client_secret_file": "/s", "token_url": "https://x"},
+            "OCTOMESH_CLIENT_SECRET_FILE and OCTOMESH_CLIENT_SECRET are both set; keep one of them.",
+        ),
+        ({"token": "s3cret s3cret"}, "OCTOMESH_TOKEN, whose value is not shown, can't be used; it must be an access"),
+        (
+            {"client_id": "c", "client_secret": "s3cret", "token_url": "http://login.example.com/token"},
+            "OCTOMESH_TOKEN_URL is 'http://login.example.com/token'; it must be a URL like https://",
+        ),
+    ],
+)
+def test_there_is_one_clear_way_to_say_who_a_program_is(
+    monkeypatch: pytest.MonkeyPatch, load_for: Callable[[dict[str, Any]], Any], given: dict[str, str], fault: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"OCTOMESH_{name.upper()}", value)
+    with pytest.raises(WrongSettings) as caught:
+        load_for({})
+    [told] = caught.value.faults
+    assert fault in told
+    assert "s3cret" not in told
+
+
+def test_secrets_of_a_program_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_CLIENT_ID", "c")
+    monkeypatch.setenv("OCTOMESH_CLIENT_SECRET", "s3cret")
+    monkeypatch.setenv("OCTOMESH_TOKEN_URL", "https://login.example.com/token")
+    assert "s3cret" not in f"{load_for_operator({})!r} {load_for_client({}).model_dump_json()}"
+
+
+def test_an_operator_asks_for_the_rights_of_an_agent_and_a_client_for_those_of_a_user() -> None:
+    assert (load_for_operator({}).scope, load_for_client({}).scope) == ("octo_agent", "octo_api")
 
 
 @pytest.mark.parametrize("name", ["broker_port", "operator_health_port"])

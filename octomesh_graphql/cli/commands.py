@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from octomesh_graphql import __version__
 from octomesh_graphql.cli import MISUSED
+from octomesh_graphql.cli.client.words import adapters, pools
+from octomesh_graphql.cli.flags import Flags
 
 _EPILOGUE: Final = (
     "Every flag can also be given as a variable: --data-dir is OCTOMESH_DATA_DIR; the flag wins. OCTOMESH_MONGO_URI "
@@ -30,18 +32,8 @@ app = App(
 )
 tenants = App(name="tenants", help="Create, list and delete tenants.")
 app.command(tenants)
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class Flags:
-    """What was said on the command line."""
-
-    @property
-    def given(self) -> dict[str, Any]:
-        """Settings by name, without those that were not mentioned."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
+app.command(pools)
+app.command(adapters)
 
 
 @Parameter(name="*")
@@ -93,6 +85,16 @@ class OperatorFlags(Flags):
     """Where adapters reach the server, if not where the operator does."""
     token_file: Path | None = None
     """File with a bearer token for the server, read again for each connection."""
+    client_id: str | None = None
+    """As the issuer of tokens knows the operator; OCTOMESH_CLIENT_SECRET, a variable only, is its secret."""
+    client_secret_file: Path | None = None
+    """File with that secret."""
+    token_url: str | None = None
+    """Where the issuer gives tokens."""
+    token_issuer: str | None = None
+    """The issuer, if it tells that itself."""
+    scope: str | None = None
+    """What its tokens shall be good for.  [default: octo_agent]"""
     operator_id: str | None = None
     """As the server knows this operator.  [default: the cluster's name and an identity of its own]"""
     cluster_name: str | None = None
@@ -121,7 +123,7 @@ class OperatorFlags(Flags):
     """Address for probes and metrics.  [default: 127.0.0.1]"""
     operator_health_port: int | None = None
     """Port for them; 0 takes any free one.  [default: 8081]"""
-    simulated: str | None = None
+    simulated: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     """Serve the CommunicationPools of a YAML file (-: standard input) in a cluster in memory, for trials."""
     log_format: Literal["auto", "json", "console"] | None = None
     """Look of the logs.  [default: auto]"""
@@ -143,17 +145,17 @@ TenantId = Annotated[str, Parameter(name="ID", help="Lower-case letters, digits 
 @app.command
 def serve(*, flags: ServerFlags = ServerFlags(), insecure: Insecure = False) -> int:
     """Start the GraphQL API server. Ctrl-C or SIGTERM ends it."""
-    from octomesh_graphql.cli import running, serving
+    from octomesh_graphql.cli import database, running, serving
 
-    return running.run_until_stopped(lambda: serving.serve(flags.given, insecure=insecure))
+    return running.run_until_stopped(lambda: serving.serve(flags.given, insecure=insecure), database.FAILURES)
 
 
 @app.command
 def demo(*, flags: ServerFlags = ServerFlags(), insecure: Insecure = False) -> int:
     """Start the server with a tenant to look at. Ctrl-C or SIGTERM ends it."""
-    from octomesh_graphql.cli import running, serving
+    from octomesh_graphql.cli import database, running, serving
 
-    return running.run_until_stopped(lambda: serving.demo(flags.given, insecure=insecure))
+    return running.run_until_stopped(lambda: serving.demo(flags.given, insecure=insecure), database.FAILURES)
 
 
 @app.command
@@ -199,9 +201,9 @@ def create_tenant(tenant_id: TenantId, /, *, name: str | None = None, flags: Dat
     name:
         What people read; the id if not given.
     """
-    from octomesh_graphql.cli import managing, running
+    from octomesh_graphql.cli import database, managing, running
 
-    return running.run(lambda: managing.create(flags.given, tenant_id, name))
+    return running.run(lambda: managing.create(flags.given, tenant_id, name), database.FAILURES)
 
 
 @tenants.command(name="list")
@@ -217,9 +219,9 @@ def list_tenants(
     output:
         Look of the list.
     """
-    from octomesh_graphql.cli import managing, running
+    from octomesh_graphql.cli import database, managing, running
 
-    return running.run(lambda: managing.show(flags.given, output))
+    return running.run(lambda: managing.show(flags.given, output), database.FAILURES)
 
 
 @tenants.command(name="delete")
@@ -242,11 +244,11 @@ def delete_tenant(
     force:
         Delete it though adapters are deployed; the answer names what is left behind.
     """
-    from octomesh_graphql.cli import managing, running
+    from octomesh_graphql.cli import database, managing, running
 
     if not yes and (refusal := managing.confirm_deletion(tenant_id)):
         return refusal
-    return running.run(lambda: managing.delete(flags.given, tenant_id, force=force))
+    return running.run(lambda: managing.delete(flags.given, tenant_id, force=force), database.FAILURES)
 
 
 def execute(words: Sequence[str]) -> int:

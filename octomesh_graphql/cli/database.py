@@ -9,13 +9,16 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from octomesh_graphql.cli.running import CommandFailed
+from octomesh_graphql.cli.running import CommandFailed, Failures
 from octomesh_graphql.settings import Settings
-from octomesh_graphql.store.embedded import EmbeddedMongod, embedded_mongod, running_uri
+from octomesh_graphql.store.embedded import EmbeddedMongod, EmbeddedMongoError, embedded_mongod, running_uri
 from octomesh_graphql.store.mongo import Driver, Mongo, MongoCommandFailed, MongoUnavailable
-from octomesh_graphql.store.tenants import Registry
+from octomesh_graphql.store.tenants import NoReplicaSet, Registry
 
 log = structlog.get_logger()
+
+FAILURES: Failures = (EmbeddedMongoError, MongoCommandFailed, MongoUnavailable, NoReplicaSet)
+"""By what a command fails whose database fails it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from octomesh_graphql.actions.clock import now
 from octomesh_graphql.cli import FAILED, MISUSED
 from octomesh_graphql.cli.database import connected, shared_database
 from octomesh_graphql.cli.running import CommandFailed
+from octomesh_graphql.cli.tables import plain
 from octomesh_graphql.domain.adapter import StillDeployed
 from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.settings import load
@@ -43,7 +44,7 @@ async def show(flags: Mapping[str, Any], output: str) -> None:
     if output == "json":
         print(json.dumps(rows, ensure_ascii=False, indent=2))
     elif rows:
-        print(_table(rows))
+        print(plain(rows))
     else:
         print("There is no tenant yet. Create one with: octomesh tenants create ID", file=sys.stderr)
 
@@ -82,12 +83,3 @@ async def _tenants(flags: Mapping[str, Any]) -> AsyncIterator[Registry]:
     logs.configure(settings.log_format, level)
     async with shared_database(settings) as database, connected(settings, database) as registry:
         yield registry
-
-
-def _table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Columns as wide as they need to be; nothing is cut, so that it can be searched."""
-    lines = [[heading.upper() for heading in rows[0]], *([*row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )

@@ -14,6 +14,7 @@ import structlog
 import yaml
 
 from octomesh_graphql import __version__, logs
+from octomesh_graphql.cli.introducing import credentials_of
 from octomesh_graphql.cli.running import CommandFailed
 from octomesh_graphql.domain.resource import API_VERSION, KIND
 from octomesh_graphql.operator.cluster import Cluster, ClusterRefused, Object
@@ -71,7 +72,7 @@ def _plan(settings: OperatorSettings) -> OperatorPlan:
         ),
         operator_id=settings.operator_id,
         watch_namespace=settings.watch_namespace,
-        token_file=settings.token_file,
+        credentials=credentials_of(settings),
         undeploy_seconds=settings.undeploy_seconds,
     )
 

@@ -15,14 +15,13 @@ import uvloop
 from octomesh_graphql.cli import FAILED, MISUSED
 from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.settings import WrongSettings
-from octomesh_graphql.store.embedded import EmbeddedMongoError
-from octomesh_graphql.store.mongo import MongoCommandFailed, MongoUnavailable
-from octomesh_graphql.store.tenants import NoReplicaSet
 
 STOP_SECONDS: Final = 10.0
 """From the first signal to the end, whatever hangs. Kubernetes and Docker kill after 30 and 10."""
 
 Program = Callable[[], Coroutine[Any, Any, None]]
+Failures = tuple[type[Exception], ...]
+"""What a program is expected to fail by, besides `CommandFailed`; each tells itself in a sentence."""
 
 log = structlog.get_logger()
 
@@ -31,23 +30,25 @@ class CommandFailed(Exception):
     """What was asked for could not be done; the message tells what, which one, and what would help."""
 
 
-def run(program: Program) -> int:
+def run(program: Program, failures: Failures = ()) -> int:
     """Run a program that has an end. Stopped before, its exit code tells by which signal, as shells expect."""
-    return _run(program, lambda number: 128 + number)
+    return _run(program, failures, lambda number: 128 + number)
 
 
-def run_until_stopped(program: Program) -> int:
+def run_until_stopped(program: Program, failures: Failures = ()) -> int:
     """Run a program that ends by a signal only: for a server that is success."""
-    return _run(program, lambda _: 0)
+    return _run(program, failures, lambda _: 0)
 
 
-def _run(program: Program, exit_code: Callable[[int], int]) -> int:
+def _run(program: Program, failures: Failures, exit_code: Callable[[int], int]) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             stopped_by = runner.run(_stoppable(program))
     except WrongSettings as error:
         return _told(error, MISUSED)
-    except (CommandFailed, EmbeddedMongoError, MongoCommandFailed, MongoUnavailable, NoReplicaSet, Refused) as error:
+    except (CommandFailed, Refused) as error:
+        return _told(error, FAILED)
+    except failures as error:
         return _told(error, FAILED)
     return exit_code(stopped_by) if stopped_by else 0
 

@@ -11,15 +11,15 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import structlog
 from gql import GraphQLRequest
 from gql.transport.exceptions import TransportError, TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from octomesh_graphql.credentials import NOBODY, Credentials, NoToken, authorization
 from octomesh_graphql.domain.session import GRACE_SECONDS, AgentErrorCode, AgentRefused, OperatorFacts, Session
 from octomesh_graphql.domain.states import AdapterType
 from octomesh_graphql.domain.wish import Finding, PoolWish, WishedAdapter
@@ -53,6 +53,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds between attempts to connect
 _STEADY_SECONDS = 10.0  # a connection that held this long was good: the next attempt comes at once
 _NEVER = float("-inf")
 _LOST_RENEWALS = 2  # then another connection, perhaps to another server, is the better bet
+
+_NOT_LET_IN = (401, 403)
+_TOKEN_REFUSED = 4403  # with this the server closes a WebSocket whose token it does not take, or no longer
 
 _REGISTER = """mutation ($id: String!, $cluster: String!, $version: String!) {
   registerOperator(id: $id, cluster: $cluster, version: $version) { agent epoch leaseSeconds renewSeconds } }"""
@@ -94,14 +97,14 @@ class Link:
         *,
         look_again: LookAgain,
         lost: Hook = lambda: None,
-        token_file: Path | None = None,
+        credentials: Credentials = NOBODY,
         clock: Callable[[], float] = boot_time,
     ) -> None:
         self._url = f"ws{server_url.removeprefix('http').rstrip('/')}/agents/graphql"
         self._facts = facts
         self._look_again = look_again
         self._lost = lost
-        self._token_file = token_file
+        self._credentials = credentials
         self._clock = clock
         self._transport: WebsocketsTransport | None = None
         self._session: Session | None = None
@@ -235,7 +238,7 @@ class Link:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:
-        transport = self._new_transport()
+        transport = await self._new_transport()
         try:
             try:
                 await transport.connect()
@@ -244,7 +247,11 @@ class Link:
             self._transport = transport
             yield
         except TransportError as error:
+            self._look_at_end(error)
             raise LinkDown(f"The connection to the server broke: {_reason(error)}.") from error
+        except LinkDown as error:
+            self._look_at_end(error.__cause__)
+            raise
         finally:
             self._transport = None
             self.connected.clear()
@@ -252,27 +259,32 @@ class Link:
             self._held_until = min(self._held_until, self._clock() + GRACE_SECONDS)
             await transport.close()
 
-    def _new_transport(self) -> WebsocketsTransport:
-        authorization = self._authorization()
+    async def _new_transport(self) -> WebsocketsTransport:
+        header = await self._authorization()
         return WebsocketsTransport(
             self._url,
-            headers=authorization,
-            init_payload=authorization,
+            headers=header,
+            init_payload=header,
             subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
             connect_timeout=REQUEST_SECONDS,
             close_timeout=GOODBYE_SECONDS,
             connect_args={"max_size": LARGEST_MESSAGE, "close_timeout": GOODBYE_SECONDS},
         )
 
-    def _authorization(self) -> dict[str, str]:
-        """Read for each connection, because tokens are short-lived and the file is renewed."""
-        if self._token_file is None:
-            return {}
+    async def _authorization(self) -> dict[str, str]:
+        """Asked for each connection, because tokens are short-lived."""
         try:
-            return {"Authorization": f"Bearer {self._token_file.read_text(encoding='utf-8').strip()}"}
-        except (OSError, UnicodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise LinkDown(f"The token file {self._token_file} can't be read: {reason}.") from error
+            return await authorization(self._credentials)
+        except NoToken as error:
+            raise LinkDown(str(error)) from error
+
+    def _look_at_end(self, error: BaseException | None) -> None:
+        """Let the credentials know when it was the token that the server did not take."""
+        cause = (error.__cause__ or error) if error else None
+        by_status = isinstance(cause, InvalidStatus) and cause.response.status_code in _NOT_LET_IN
+        by_code = isinstance(cause, ConnectionClosed) and cause.rcvd is not None and cause.rcvd.code == _TOKEN_REFUSED
+        if by_status or by_code:
+            self._credentials.refused()
 
     async def _enter(self) -> None:
         """In a session: the one there was, if the server still knows it, else a new one."""

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
 import structlog
 
 from octomesh_graphql import __version__
+from octomesh_graphql.credentials import NOBODY, Credentials
 from octomesh_graphql.domain.session import OperatorFacts
 from octomesh_graphql.domain.text import shown
 from octomesh_graphql.operator.charges import Key, PoolId
@@ -53,7 +53,7 @@ class OperatorPlan:
     """None: made of the name of the cluster and its identity, so that it is the same after a restart."""
     watch_namespace: str | None = None
     """None: all namespaces."""
-    token_file: Path | None = None
+    credentials: Credentials = NOBODY
     undeploy_seconds: float = UNDEPLOY_SECONDS
 
 
@@ -71,7 +71,7 @@ class Term:
         self.link = Link(
             plan.server_url,
             OperatorFacts(id=operator_id, cluster=shown(cluster.name, 100), version=__version__),
-            token_file=plan.token_file,
+            credentials=plan.credentials,
             look_again=self._look_again,
             lost=self._look_at_all,
         )

@@ -10,8 +10,9 @@ from dataclasses import fields
 import pytest
 
 from octomesh_graphql import __version__
+from octomesh_graphql.cli.client.words import ClientFlags
 from octomesh_graphql.cli.commands import ServerFlags
-from octomesh_graphql.settings import Settings
+from octomesh_graphql.settings import ClientSettings, Settings
 from tests.cli.conftest import SOURCES, Answer, Octomesh
 
 
@@ -44,10 +45,14 @@ def test_a_mistake_is_named_in_a_sentence(command: Callable[..., Answer], words:
 
 @pytest.mark.parametrize("module", ["commands", "checking"])
 def test_nothing_heavy_is_loaded_before_it_is_needed(module: str) -> None:
-    heavy = ["pydantic", "pymongo", "motor", "uvicorn", "strawberry", "structlog"]
+    heavy = ["pydantic", "pymongo", "motor", "uvicorn", "strawberry", "structlog", "aiohttp"]
     program = f"import sys, octomesh_graphql.cli.{module}; print([name for name in {heavy} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", program], cwd=SOURCES, capture_output=True, text=True, check=True)
     assert loaded.stdout == "[]\n"
+
+
+def test_every_flag_of_the_client_is_a_setting() -> None:
+    assert {field.name for field in fields(ClientFlags)} <= ClientSettings.model_fields.keys() - {"token"}
 
 
 def test_every_flag_of_the_server_is_a_setting() -> None:

@@ -223,8 +223,13 @@ def without_anything(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 # Flags
 
 
-def test_every_setting_of_the_operator_is_a_flag() -> None:
-    assert {field.name for field in fields(OperatorFlags)} == OperatorSettings.model_fields.keys()
+def test_every_setting_of_the_operator_is_a_flag_but_for_secrets_which_others_would_see_there() -> None:
+    told = {field.name for field in fields(OperatorFlags)}
+    assert told == OperatorSettings.model_fields.keys() - {"token", "client_secret"}
+
+
+def test_the_definition_of_pools_can_come_from_standard_input(command: Command) -> None:
+    assert "--server-url is 'x'" in command("operator", "--simulated", "-", "--server-url", "x").errors
 
 
 def test_the_defaults_in_the_help_are_those_of_the_settings(command: Command) -> None:

@@ -19,6 +19,10 @@ from websockets.typing import Subprotocol
 
 from octomesh_graphql.actions.deploying import deploy_pool_adapters
 from octomesh_graphql.actions.registering import register_operator
+from octomesh_graphql.api.admitting import Gate
+from octomesh_graphql.api.issuer import Issuer
+from octomesh_graphql.api.tokens import Tokens
+from octomesh_graphql.credentials import Client, ClientCredentials, Credentials, TokenFile, Unknown
 from octomesh_graphql.domain.adapter import Phase
 from octomesh_graphql.domain.session import GRACE_SECONDS, AgentErrorCode, AgentRefused, OperatorFacts
 from octomesh_graphql.domain.states import CommunicationState, DeploymentState
@@ -31,6 +35,7 @@ from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.tenants import Registry
 from tests.api.conftest import serving
 from tests.builders import ALICE, NOW, an_adapter, created_adapter, created_pool, stored
+from tests.issuing import AUDIENCE, TestIssuer
 
 FACTS = OperatorFacts(id="plant-1", cluster="plant", version="1.0")
 
@@ -41,6 +46,7 @@ class Linked:
 
     url: str = ""
     token_file: Path | None = None
+    credentials: Credentials | None = None
     facts: OperatorFacts = FACTS
     ahead: float = 0.0
     told: asyncio.Queue[tuple[str | None, str | None]] = field(default_factory=asyncio.Queue)
@@ -53,7 +59,7 @@ class Linked:
             self.facts,
             look_again=lambda tenant_id, pool_rt_id: self.told.put_nowait((tenant_id, pool_rt_id)),
             lost=self.lost.set,
-            token_file=self.token_file,
+            credentials=self.credentials or (TokenFile(self.token_file) if self.token_file else Unknown()),
             clock=lambda: asyncio.get_running_loop().time() + self.ahead,
         )
 
@@ -308,6 +314,52 @@ async def test_the_token_is_read_for_each_connection_sent_twice_and_never_logged
     assert logs
     assert "s3cret" not in str(logs)
     assert "s3cret" not in linked.link.trouble
+
+
+class Recorded:
+    """Credentials that count how often a token was refused."""
+
+    refusals = 0
+
+    async def token(self) -> str:
+        return f"token-{self.refusals}"
+
+    def refused(self) -> None:
+        self.refusals += 1
+
+
+@pytest.mark.parametrize("status", [None, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN])
+async def test_after_a_refusal_another_token_is_shown(status: HTTPStatus | None) -> None:
+    async def answer(connection: ServerConnection, message: dict[str, Any]) -> None:
+        await connection.close(4403, "The token has expired.")
+
+    credentials = Recorded()
+    async with bad_server(answer, status) as (url, requests), Linked(url, credentials=credentials).running():
+        await until(lambda: len(requests) >= 2)
+    assert [each.headers["Authorization"] for each in requests[:2]] == ["Bearer token-0", "Bearer token-1"]
+
+
+async def test_a_broken_line_is_no_refusal() -> None:
+    async def answer(connection: ServerConnection, message: dict[str, Any]) -> None:
+        await connection.close(1012, "Restarting.")
+
+    credentials = Recorded()
+    async with bad_server(answer) as (url, requests), Linked(url, credentials=credentials).running():
+        await until(lambda: len(requests) >= 2)
+    assert credentials.refusals == 0
+
+
+async def test_an_issuer_gives_the_operator_its_token(
+    sessions: Sessions, feed: Feed, store: TenantStore, tmp_path: Path
+) -> None:
+    async with TestIssuer().running() as issuer:
+        gate = Gate(Tokens(Issuer(issuer.url), AUDIENCE))
+        client = Client(id="robot", scope="octo_agent", secret=lambda: "s3cret", issuer=issuer.url)
+        async with serving(sessions, feed, gate) as address:
+            linked = Linked(f"http://{address}", credentials=ClientCredentials(client))
+            async with linked.running() as link:
+                assert await linked.hint() == (None, None)
+                assert link.leased
 
 
 async def test_a_token_file_that_can_not_be_read_is_named(url: str, tmp_path: Path) -> None:
