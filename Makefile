@@ -26,7 +26,7 @@ NODE := command -v npm >/dev/null && node -e \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run pages web node test test-browser test-conformance test-cluster schema lint format lock clean
+.PHONY: help run pages web node test test-browser test-conformance test-hostile test-cluster schema lint format lock clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ test-browser: node $(BROWSER) $(AXE) ## Run the tests in a real browser: Debian'
 test-conformance: node $(DEV) tests/conformance/node_modules/.package-lock.json ## Run other people's audits of GraphQL servers (takes Node)
 	@$(BIN)/python -m pytest tests/conformance $(ARGS)
 
+test-hostile: $(DEV) ## Send everything one should not, and watch the server stay well
+	@$(BIN)/python -m pytest -n 2 tests/hostile $(ARGS)
+
 # At most two workers: each one starts a Kubernetes of its own, 450 MB.
 test-cluster: $(DEV) ## Run the tests against a real Kubernetes API server, which is built once if there is none
 	@assets=$$(scripts/kubernetes-control-plane) && KUBEBUILDER_ASSETS="$$assets" \
@@ -71,6 +74,10 @@ test-cluster: $(DEV) ## Run the tests against a real Kubernetes API server, whic
 screenshots: node $(BROWSER) ## Take the pictures of the Admin Panel in README.md anew, with a browser as in test-browser
 	@$(MAKE) --no-print-directory web
 	@$(BIN)/python scripts/screenshots
+
+measure-panel: node $(BROWSER) ## Measure the Admin Panel with 500 pools and 5,000 adapters, with a browser as in test-browser
+	@$(MAKE) --no-print-directory web
+	@$(BIN)/python scripts/measure-panel
 
 schema: $(RUNTIME) ## Write schema.graphql anew from the code, and the TypeScript types from that
 	@$(BIN)/python -m octomesh_graphql.api.printing

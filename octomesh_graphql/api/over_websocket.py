@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from graphql import GraphQLError
+from starlette.websockets import WebSocket, WebSocketState
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from octomesh_graphql.actions.clock import now
@@ -74,6 +75,12 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
         """None: what can't be run is an error of its operation, as the protocol has it, and ends no connection."""
         return None
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        """An operation failed. That nobody is there any more to hear of it is no fault, and not worth a line."""
+        socket: WebSocket = cast(Any, self.websocket).ws
+        if WebSocketState.DISCONNECTED not in (socket.client_state, socket.application_state):
+            await super().handle_task_exception(error)
 
     async def shutdown(self) -> None:
         """Nobody is there any more."""

@@ -14,14 +14,14 @@ from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.sessions import Sessions
 from tests.api.conftest import serving
+from tests.collecting import asked_for
 
 HERE = Path(__file__).parent
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out what nobody asked for: it takes Node, which the everyday tests must not."""
-    named = (Path(config.invocation_params.dir, argument.partition("::")[0]) for argument in config.args)
-    return None if any(HERE in (path, *path.parents) for path in named) else True
+    return None if asked_for(HERE, config) else True
 
 
 async def told_by_node(script: str, *arguments: str) -> list[dict[str, Any]]:

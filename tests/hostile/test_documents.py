@@ -1,0 +1,81 @@
+"""Documents that are small to send and large to answer, and others that nobody would write by mistake."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from tests.hostile.conftest import Target
+
+
+def cycle(turns: int) -> str:
+    """Pools of adapters of pools of adapters."""
+    inner = "rtId"
+    for _ in range(turns):
+        inner = f"adapters(first: 500) {{ nodes {{ pool {{ {inner} }} }} }}"
+    return f"{{ pools(first: 500) {{ nodes {{ {inner} }} }} }}"
+
+
+def doubling(levels: int) -> str:
+    """Fragments that spread others twice."""
+    parts = [f"fragment F{n} on Pool {{ ...F{n + 1} ...F{n + 1} }}" for n in range(levels)]
+    return "{ pools { nodes { ...F0 } } } " + " ".join(parts) + f" fragment F{levels} on Pool {{ name }}"
+
+
+def overlapping(fields: int) -> str:
+    """What is slow to be found mergeable."""
+    parts = " ".join("... on Pool { name rtId }" for _ in range(fields))
+    return f"{{ pools {{ nodes {{ {parts} }} }} }}"
+
+
+DOCUMENTS: dict[str, Callable[[], str]] = {
+    "a cycle of 8": lambda: cycle(8),
+    "a cycle of 60": lambda: cycle(60),
+    "a cycle of 900": lambda: cycle(900),
+    "doubling fragments": lambda: doubling(40),
+    "fragments in a circle": lambda: "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }",
+    "a fragment of itself": lambda: (
+        "{ pools { nodes { ...A } } } fragment A on Pool { adapters { nodes { pool { ...A } } } }"
+    ),
+    "a thousand aliases": lambda: "{" + " ".join(f"a{n}: pools {{ totalCount }}" for n in range(1_000)) + "}",
+    "the same field ten thousand times": lambda: "{ pools { " + "totalCount " * 10_000 + "} }",
+    "mergeable fragments": lambda: overlapping(1_000),
+    "a thousand directives": lambda: "{ pools " + "@include(if: true) " * 1_000 + "{ totalCount } }",
+    "unknown directives": lambda: "{ pools " + "@x " * 1_000 + "{ totalCount } }",
+    "a thousand operations": lambda: " ".join(f"query Q{n} {{ __typename }}" for n in range(1_000)),
+    "a thousand variables": lambda: (
+        "query Q(" + " ".join(f"$v{n}: Int = {n}" for n in range(1_000)) + ") { __typename }"
+    ),
+    "comments": lambda: "{ __typename }\n" + "#\n" * 40_000,
+    "commas": lambda: "{ __typename " + "," * 90_000 + "}",
+    "a long name": lambda: "{ " + "a" * 90_000 + " }",
+    "brackets": lambda: "{" * 50_000,
+    "lists in lists": lambda: "{ pools(filter: { rtIds: " + "[" * 900 + "]" * 900 + " }) { totalCount } }",
+    "objects in objects": lambda: "{ pools(filter: " + "{x:" * 900 + "1" + "}" * 900 + ") { totalCount } }",
+    "a string without end": lambda: '{ pools(search: "' + "x" * 90_000,
+    "a block string": lambda: '{ pools(search: """' + '\\"' * 20_000 + '""") { totalCount } }',
+    "deep introspection": lambda: "{ __schema { types { " + "fields { type { " * 12 + "name" + " } }" * 12 + " } } }",
+    "wide introspection": lambda: (
+        "{" + " ".join(f"s{n}: __schema {{ types {{ fields {{ args {{ name }} }} }} }}" for n in range(45)) + "}"
+    ),
+    "suggestions": lambda: "{" + " ".join(f"pool{n}x" for n in range(900)) + "}",
+    "half a character": lambda: '{ pools(search: "\\uD83D") { totalCount } }',
+    "control characters": lambda: "{ \x00\x01\x1b[2J }",
+    "another language": lambda: "SELECT * FROM pools; --",
+    "nothing": lambda: " ",
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+async def test_what_asks_for_too_much_is_refused_at_once(target: Target, name: str) -> None:
+    document = DOCUMENTS[name]()
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(*(target.post(document) for _ in range(5)))
+    for answer in answers:
+        assert len(answer.content) < 2_000_000
+        told = answer.json()
+        assert len(told.get("errors", [])) <= 20
+        assert all("code" in error["extensions"] for error in told.get("errors", []))
+        assert all(len(error["message"]) <= 1_000 for error in told.get("errors", []))
