@@ -26,7 +26,8 @@ NODE := command -v npm >/dev/null && node -e \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run pages web node test test-browser test-conformance test-hostile test-cluster schema lint format lock clean
+.PHONY: help run pages web node test test-browser test-conformance test-hostile test-cluster \
+	screenshots measure-panel schema lint format lock clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile

@@ -17,6 +17,7 @@ from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.problem import InvalidValue, Refused
 from octomesh_graphql.domain.text import shown
 from octomesh_graphql.store.entities import ADAPTERS, POOLS, Step, TenantStore
+from octomesh_graphql.store.mongo import Duplicate
 
 
 async def given(store: TenantStore, request: Request, act: Callable[..., Awaitable[Any]]) -> Any:
@@ -34,9 +35,14 @@ async def given(store: TenantStore, request: Request, act: Callable[..., Awaitab
 
 
 def giving(store: TenantStore, request: Request, answer: Any, now: datetime) -> Step:
-    """A step of a transaction that stores the answer. It raises `Duplicate` when one is there."""
+    """The first step of a transaction, which stores the answer. It raises `Duplicate` when one is there."""
     document = {"_id": _key(request), "digest": request.digest, "at": now, "answer": _written(answer)}
     return store.answering(document)
+
+
+def already_given(error: Exception) -> bool:
+    """Whether an action failed because its request has an answer, though that may not be readable yet."""
+    return isinstance(error, Duplicate) and error.fields == {"_id"}
 
 
 def _key(request: Request) -> str:

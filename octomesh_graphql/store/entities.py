@@ -217,13 +217,18 @@ class TenantStore:
     # Writing
 
     async def commit(
-        self, writes: Iterable[Write], history: Iterable[Transition], *, also: Sequence[Step] = ()
+        self,
+        writes: Iterable[Write],
+        history: Iterable[Transition],
+        *,
+        first: Sequence[Step] = (),
+        also: Sequence[Step] = (),
     ) -> None:
         """Make each `before` into its `after`, keep the history, and do what else is asked: all of it or nothing.
 
         Raises `Raced` when one is no longer as it was before, `Duplicate` when a name is taken.
         """
-        steps = [*(self._write_of(before, after) for before, after in writes), *also]
+        steps = [*first, *(self._write_of(before, after) for before, after in writes), *also]
         lines = [_TRANSITIONS.encode(transition) for transition in history]
         database = self._database
 

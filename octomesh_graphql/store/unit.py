@@ -15,7 +15,7 @@ from octomesh_graphql.domain.entity import CommunicationEntity
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.domain.transition import Transition, transitions
-from octomesh_graphql.store.answers import given, giving
+from octomesh_graphql.store.answers import already_given, given, giving
 from octomesh_graphql.store.entities import Step, TenantStore, Write
 from octomesh_graphql.store.mongo import Duplicate, MongoUnavailable, Raced
 
@@ -112,7 +112,7 @@ async def write(store: TenantStore, act: Callable[[Unit], Awaitable[T]], *, call
         unit = Unit(store, who=caller.name, now=now)
         result = await act(unit)
         answer = [giving(store, caller.request, result, now)] if caller.request else []
-        await store.commit(unit.changes(), unit.transitions(), also=[*unit.also, *answer])
+        await store.commit(unit.changes(), unit.transitions(), first=answer, also=unit.also)
         return result
 
     if caller.request is None:
@@ -122,11 +122,15 @@ async def write(store: TenantStore, act: Callable[[Unit], Awaitable[T]], *, call
         return before
     try:
         return await _written(store, attempt)
-    except (Duplicate, Refused):  # the same request may have come twice at once, and the other one was first
-        meanwhile: T | None = await given(store, caller.request, act)
-        if meanwhile is None:
-            raise
-        return meanwhile
+    except (Duplicate, Refused) as error:  # the same request may have come twice at once, and the other one was first
+        for _ in range(_ATTEMPTS):
+            meanwhile: T | None = await given(store, caller.request, act)
+            if meanwhile is not None:
+                return meanwhile
+            if not already_given(error):
+                raise
+            await asyncio.sleep(0.02)  # it is there, and will soon be there for good
+        raise
 
 
 async def _written(store: TenantStore, attempt: Callable[[], Awaitable[T]]) -> T:

@@ -240,6 +240,17 @@ async def test_an_adapter_of_another_pool_is_moved_and_a_deployed_one_can_not_be
     assert [adapter.name for adapter in await adapters_in(site, NUREMBERG)] == [BACNET]
 
 
+async def test_adapters_to_choose_from_stay_where_they_are_when_one_is_added(visit: Visits, site: Site) -> None:
+    page = await visit(await path_of(site, COLOGNE))
+    await button(page, "Add adapter").click()
+    choices = dialog(page, f"Add adapters to {COLOGNE}").get_by_role("listitem")
+    await choices.first.wait_for()
+    before = await choices.locator("strong").all_inner_texts()
+    await choices.first.get_by_role("button").click()
+    await expect(choices.first).to_contain_text("In this pool.")
+    assert await choices.locator("strong").all_inner_texts() == before
+
+
 async def test_a_move_is_refused_when_the_adapter_was_deployed_a_moment_ago(visit: Visits, site: Site) -> None:
     page = await visit(await path_of(site, COLOGNE))
     await button(page, "Add adapter").click()

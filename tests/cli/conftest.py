@@ -50,7 +50,7 @@ class Started:
     def url(self) -> str:
         return str(self.until_logged("listening")["url"])
 
-    def until_logged(self, event: str, seconds: float = 15) -> dict[str, Any]:
+    def until_logged(self, event: str, seconds: float = 40) -> dict[str, Any]:
         """The line with this sentence, waited for."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -289,14 +289,16 @@ async def test_what_somebody_changes_again_and_again_is_mended_more_and_more_sel
     def scaled(object: Object) -> None:
         object["spec"]["replicas"] = 3
 
+    seen = []
     for _ in range(100):
         plant.cluster.edit(Kind.DEPLOYMENT, NAMESPACE, deployment["metadata"]["name"], scaled, "keda")
         await plant.settle(within=2)
         plant.seconds += 2
+        seen.append(plant.server.finding(pool()))
     assert 6 <= plant.cluster.requests["apply"] - applied <= 12
-    finding = plant.server.finding(pool())
-    assert finding.phase is Phase.FAILED
-    assert (finding.message or "").startswith("Again and again, spec.replicas had been changed by 'keda'.")
+    failed = [finding for finding in seen if finding.phase is Phase.FAILED]
+    assert len(failed) > 80  # between them it has just been put right
+    assert (failed[-1].message or "").startswith("Again and again, spec.replicas had been changed by 'keda'.")
     await plant.settle(within=120)
     assert plant.server.finding(pool()).phase is Phase.AVAILABLE
     assert plant.server.finding(pool()).message is None
