@@ -55,7 +55,7 @@ def create_app(sessions: Sessions, feed: Feed, *, gate: Gate = OPEN, default_ten
             *pages.routes(),
         ],
         middleware=[Middleware(Requests, metrics)],
-        exception_handlers={Exception: failed},
+        exception_handlers={404: pages.nowhere, Exception: failed},
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -68,6 +68,12 @@ class Pages:
     async def _panel(self, _: Request) -> Response:
         return self._page("index.html", _PANEL_POLICY)
 
+    async def nowhere(self, request: Request, _: Exception) -> Response:
+        """There is nothing at this address. The panel tells people so, and leads them back."""
+        if "text/html" in request.headers.get("accept", "") and request.url.path.startswith("/tenants/"):
+            return self._page("index.html", _PANEL_POLICY, status=404)
+        return PlainTextResponse("Not Found", status_code=404)
+
     async def _notices(self, _: Request) -> Response:
         """Whose code is in the pages, and under which licences."""
         notices = self._built / "third-party-notices.md"
@@ -75,10 +81,10 @@ class Pages:
             return Response(status_code=404)
         return FileResponse(notices, media_type="text/plain; charset=utf-8", headers=_HEADERS)
 
-    def _page(self, name: str, policy: str) -> Response:
+    def _page(self, name: str, policy: str, status: int = 200) -> Response:
         page = self._built / name
         headers = _HEADERS | {"Cache-Control": "no-store", "Content-Security-Policy": policy}
-        return FileResponse(page if page.exists() else _NOT_BUILT, headers=headers)
+        return FileResponse(page if page.exists() else _NOT_BUILT, status_code=status, headers=headers)
 
 
 class _Assets(StaticFiles):

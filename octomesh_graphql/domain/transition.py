@@ -9,7 +9,7 @@ from typing import Any
 
 from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.entity import CommunicationEntity
-from octomesh_graphql.domain.states import DescribedEnum
+from octomesh_graphql.domain.states import ConfigurationState, DescribedEnum
 
 
 class Aspect(DescribedEnum):
@@ -83,10 +83,12 @@ def _pool_rt_id(entity: CommunicationEntity) -> str | None:
 
 
 def _reason(entity: CommunicationEntity, what: Aspect) -> str | None:
-    match what:
-        case Aspect.COMMUNICATION:
+    match entity, what:
+        case _, Aspect.COMMUNICATION:
             return entity.communication_reason
-        case Aspect.CONFIGURATION | Aspect.DEPLOYMENT:
+        case Adapter(), Aspect.DEPLOYMENT:
+            return entity.status_message
+        case Adapter(configuration_state=ConfigurationState.ERROR), Aspect.CONFIGURATION:
             return entity.status_message
         case _:
             return None

@@ -186,3 +186,11 @@ async def test_the_pages_are_part_of_the_server(http: httpx.AsyncClient) -> None
     page = await http.get("/tenants/acme/pools/6b040a2eb15738eecd8e6503")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert (await http.get("/assets/no-such-file.js")).status_code == 404
+
+
+async def test_people_who_are_nowhere_are_led_back_and_programs_told(http: httpx.AsyncClient) -> None:
+    page = await http.get("/tenants/demo/whatever", headers={"accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    for path, accept in (("/tenants/demo/whatever", "*/*"), ("/whatever", "text/html")):
+        told = await http.get(path, headers={"accept": accept})
+        assert (told.status_code, told.text) == (404, "Not Found")

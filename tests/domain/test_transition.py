@@ -57,6 +57,16 @@ def test_a_transition_tells_who_when_and_why() -> None:
     assert (line.entity_rt_id, line.entity_name, line.pool_rt_id) == (RUNNING.rt_id, "OPC UA", POOL.rt_id)
 
 
+def test_a_configuration_is_told_with_the_reason_of_its_own_and_with_no_other() -> None:
+    starting = RUNNING.found(LATER, generation=1, phase=Phase.PROGRESSING, message="Waiting for its pod.")
+    handed = starting.handed_configuration(LATER)
+    rejected = handed.rejected_configuration(LATER, "No such route.")
+    reasons = [
+        line.reason for before, after in ((starting, handed), (handed, rejected)) for line in told(before, after)
+    ]
+    assert reasons == [None, "No such route."]
+
+
 def test_who_leaves_a_pool_is_still_part_of_its_history() -> None:
     [line] = told(MEMBER, MEMBER.leave(NOW, POOL))
     assert line.pool_rt_id == POOL.rt_id

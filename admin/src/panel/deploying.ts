@@ -30,7 +30,7 @@ export async function wish(tenant: Tenant, which: Wish, pools: readonly Pool[]):
 
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, pools.length) }, work));
   const what = pools.length === 1 ? `${VERBS[which]} '${pools[0]!.name}'` : `${VERBS[which]} ${pools.length} pools`;
-  if (refused.length) notice("bad", `${what}: ${counted(refused.length, "refusal")}`, refused, id);
+  if (refused.length) notice("bad", `${what}${pools.length === 1 ? "" : `: ${refused.length}`} failed.`, refused, id);
   else notice("good", `${what}: ${counted(news, "adapter")} to ${which}.`, [], id);
 }
 

@@ -47,7 +47,9 @@ export const PoolRow = memo(function PoolRow({ pool, gone, tenantId, viewer, sel
         <Link href={path} title={pool.name}>
           {pool.name}
         </Link>
-        <small title={pool.description ?? undefined}>{pool.description || "\u00a0"}</small>
+        <small className={pool.description ? undefined : "none"} title={pool.description ?? undefined}>
+          {pool.description || "\u00a0"}
+        </small>
       </th>
       <td className="communication" data-label="Communication">
         <State look={COMMUNICATION[pool.communicationState]} />

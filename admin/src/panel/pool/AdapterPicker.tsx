@@ -22,6 +22,8 @@ interface Props {
 interface Found {
   adapters: Adapter[];
   total: number;
+  /** What they were searched by. */
+  search: string;
 }
 
 export function AdapterPicker({ pool, onBecame, onClose }: Props) {
@@ -41,11 +43,11 @@ export function AdapterPicker({ pool, onBecame, onClose }: Props) {
           ({ adapters }) => {
             if (over) return;
             setFailure(null);
-            // Those that can be had first.
-            setFound({
-              adapters: [...adapters.nodes].sort((one, other) => rank(one, pool) - rank(other, pool)),
+            setFound((before) => ({
+              adapters: arranged(adapters.nodes, before?.search === typed ? before.adapters : [], pool),
               total: adapters.totalCount,
-            });
+              search: typed,
+            }));
           },
           (error) => over || setFailure(sentence(error)),
         ),
@@ -141,6 +143,13 @@ export function AdapterPicker({ pool, onBecame, onClose }: Props) {
       </footer>
     </Dialog>
   );
+}
+
+/** Those that can be had first; but what was shown already stays where it is, also when it was just added. */
+function arranged(adapters: readonly Adapter[], shown: readonly Adapter[], pool: Pool): Adapter[] {
+  const places = new Map(shown.map((adapter, place) => [adapter.rtId, place]));
+  const place = (adapter: Adapter) => places.get(adapter.rtId) ?? shown.length;
+  return [...adapters].sort((one, other) => place(one) - place(other) || rank(one, pool) - rank(other, pool));
 }
 
 function rank(adapter: Adapter, pool: Pool): number {

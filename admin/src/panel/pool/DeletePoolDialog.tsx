@@ -96,8 +96,7 @@ export function DeletePoolDialog({ pool, leave, onClose }: { pool: Pool; leave?:
         }}
       >
         <p>
-          The pool goes, with its name and description. Its {counted(summary.adapters, "adapter")}{" "}
-          {summary.adapters === 1 ? "stays, in" : "stay, in"} no pool. The history stays for 90 days.
+          The pool goes, with its name and description. {whatStays(summary.adapters)} The history stays for 90 days.
         </p>
         {running && (
           <>
@@ -141,7 +140,10 @@ export function DeletePoolDialog({ pool, leave, onClose }: { pool: Pool; leave?:
         {failure && <Note tone="bad">{failure}</Note>}
         {refusals.map((refusal) => (
           <Note key={refusal.message} tone="bad">
-            {refusal.message}
+            {/* The API's own sentence names a mode as programs write it. */}
+            {refusal.__typename === "StillDeployed"
+              ? "It was refused: all of the above is still deployed or on its way. “Undeploy first” does both."
+              : refusal.message}
           </Note>
         ))}
         <footer>
@@ -159,6 +161,11 @@ export function DeletePoolDialog({ pool, leave, onClose }: { pool: Pool; leave?:
       </form>
     </Dialog>
   );
+}
+
+function whatStays(adapters: number): string {
+  if (adapters === 0) return "It has no adapters.";
+  return `Its ${counted(adapters, "adapter")} ${adapters === 1 ? "stays" : "stay"}, in no pool.`;
 }
 
 function LeftBehindDialog({ pool, adapters, onClose }: { pool: Pool; adapters: LeftBehind; onClose: () => void }) {

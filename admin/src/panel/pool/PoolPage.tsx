@@ -76,7 +76,7 @@ function Head({ pool, onUndeploy, onDelete }: { pool: Pool; onUndeploy: () => vo
       </div>
       {pool.deleting && (
         <Note tone="warn">
-          This pool is being deleted: it goes by itself when its adapters are undeployed. {pool.statusMessage}
+          This pool is being deleted: it goes by itself when its adapters are undeployed.
         </Note>
       )}
     </>

@@ -9,6 +9,8 @@ import { START } from "../routes";
 import { useTitle } from "../titling";
 import { TokenForm } from "./TokenForm";
 
+const ID = /^[a-z0-9]([a-z0-9-]{0,36}[a-z0-9])?$/;
+
 interface Props {
   failure: Failure;
   tenantId: string;
@@ -27,8 +29,14 @@ export function TroublePage({ failure, tenantId, viewer, onAgain }: Props) {
           <ul>
             <li>Check the id in the address.</li>
             <li>
-              Who runs this server can list the tenants with <code>octomesh tenants list</code>; to make it:{" "}
-              <code>octomesh tenants create {tenantId}</code>.
+              Who runs this server can list the tenants with <code>octomesh tenants list</code>
+              {ID.test(tenantId) ? (
+                <>
+                  ; to make it: <code>octomesh tenants create {tenantId}</code>.
+                </>
+              ) : (
+                ". No tenant can have this id: ids are lower-case letters, digits and hyphens."
+              )}
             </li>
             <li>If the server asks who you are, use a token of that tenant, here below.</li>
           </ul>
