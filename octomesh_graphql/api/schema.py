@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, Final
 
 import strawberry
 from graphql import (
+    DocumentNode,
     GraphQLArgument,
     GraphQLError,
     GraphQLInputField,
@@ -15,7 +18,9 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     Undefined,
+    get_operation_ast,
 )
+from graphql import OperationType as CoreOperationType
 from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext, StreamResult
@@ -36,8 +41,21 @@ from octomesh_graphql.api.tokens import Unauthenticated
 from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.store.mongo import MongoUnavailable
 
+OPERATION_SECONDS: Final = 30
+"""How long a query or mutation may run. Usual are milliseconds; none waits for a cluster."""
+
 SUBFIELDS_KEPT: Final = 512
 """Selections that an operation remembers; documents have at most a few dozen."""
+
+
+class TookTooLong(Exception):
+    """An operation ran for longer than any may, and was given up."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"The operation took more than {OPERATION_SECONDS} s and was given up. If it was to change something, look "
+            "whether it did before you repeat it; a requestId makes that safe."
+        )
 
 
 class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -64,32 +82,68 @@ class ServedSchema(strawberry.Schema):
                 optional.default_value = Undefined  # absent is absent: nobody needs to read `= null` everywhere
 
     async def execute(self, *args: Any, **options: Any) -> ExecutionResult:
-        """Run a query or mutation. What is watched comes by `stream`, over a WebSocket, and is refused here."""
+        """Run a query or mutation. What is watched comes by `stream`, over a WebSocket, and is refused here.
+
+        Raises `TookTooLong`.
+        """
         allowed = set(options.get("allowed_operation_types") or OperationType) - {OperationType.SUBSCRIPTION}
-        return await super().execute(*args, **{**options, "allowed_operation_types": allowed})
+        with _in_time():
+            async with asyncio.timeout(OPERATION_SECONDS):
+                return await super().execute(*args, **{**options, "allowed_operation_types": allowed})
 
     async def stream(self, *args: Any, **options: Any) -> StreamResult:
         """Run an operation of a WebSocket, in the tenant as it is now: it may have gone since the socket was opened."""
         try:
-            parsed(args[0])
+            watching = _watches(parsed(args[0]), options.get("operation_name"))
             context = await options["context_value"].context()
+            results = super().stream(*args, **{**options, "context_value": context})
+            return await results if watching else await _only_one(results)
         except GraphQLError as error:
-            return _refused(error)
+            return _told(_refused(error))
         except Unauthenticated as error:
-            return _refused(failure(FailureCode.UNAUTHENTICATED, str(error)))
+            return _told(_refused(failure(FailureCode.UNAUTHENTICATED, str(error))))
         except Refused as refused:
-            return _refused(failure(FailureCode.TENANT_NOT_FOUND, str(refused)))
+            return _told(_refused(failure(FailureCode.TENANT_NOT_FOUND, str(refused))))
+        except TookTooLong as error:
+            return _told(_refused(failure(FailureCode.TIMEOUT, str(error))))
         except MongoUnavailable:
-            return _refused(failure(FailureCode.UNAVAILABLE, "The database does not answer. Try again in a moment."))
-        return await super().stream(*args, **{**options, "context_value": context})
+            message = "The database does not answer. Try again in a moment."
+            return _told(_refused(failure(FailureCode.UNAVAILABLE, message)))
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Nothing: see the class."""
 
 
-async def _refused(error: GraphQLError) -> AsyncGenerator[PreExecutionError, None]:
-    """An operation that was not even begun."""
-    yield PreExecutionError(data=None, errors=[error])
+@contextmanager
+def _in_time() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise TookTooLong from error
+
+
+def _watches(document: DocumentNode, name: str | None) -> bool:
+    """Whether the operation that is to be run is a subscription, which may last."""
+    operation = get_operation_ast(document, name)
+    return operation is not None and operation.operation is CoreOperationType.SUBSCRIPTION
+
+
+async def _only_one(results: Awaitable[StreamResult]) -> StreamResult:
+    """The one result of a query or mutation. Raises `TookTooLong`."""
+    with _in_time():
+        async with asyncio.timeout(OPERATION_SECONDS):
+            async with aclosing(await results) as one:
+                return _told(await anext(one))
+
+
+def _refused(error: GraphQLError) -> PreExecutionError:
+    """An operation that was not even begun, or given up."""
+    return PreExecutionError(data=None, errors=[error])
+
+
+async def _told(result: Any) -> AsyncGenerator[Any, None]:
+    """A stream of one result."""
+    yield result
 
 
 def _optional_values(schema: GraphQLSchema) -> Iterator[GraphQLArgument | GraphQLInputField]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import websockets
 
-from octomesh_graphql.api import over_websocket
+from octomesh_graphql.api import over_websocket, schema
 from octomesh_graphql.api.over_websocket import ID_CHARACTERS, SUBSCRIPTIONS_PER_SOCKET
 from octomesh_graphql.store.entities import TenantStore
 from tests.api.conftest import Api, Socket
@@ -178,6 +178,18 @@ async def test_what_can_not_be_run_is_an_error_of_that_operation_alone(
             assert await socket.receive() == {"id": "1", "type": "complete"}
         await socket.send({"id": "1", "type": "subscribe", "payload": ASK})
         assert (await socket.receive())["type"] == "next"
+
+
+async def test_an_operation_that_takes_too_long_is_given_up_and_a_subscription_is_not(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "OPERATION_SECONDS", 0)
+    async with api.socket() as socket:
+        await socket.send({"id": "1", "type": "subscribe", "payload": {"query": "{ pools { totalCount } }"}})
+        told = await socket.receive()
+        assert (told["type"], told["payload"][0]["extensions"]["code"]) == ("error", "TIMEOUT")
+        await socket.subscribe(WATCH)
+        assert (await socket.next())["kind"] == "LIVE"
 
 
 async def test_an_id_names_one_operation_at_a_time(api: Api) -> None:
