@@ -219,6 +219,7 @@ class Link:
                 self._note(f"The server refuses: {refusal}")
                 if refusal.code is AgentErrorCode.STALE_SESSION:
                     self._forget_session()
+            _heed_cancellation()
             self._tell_if_lost()
             failures = 0 if self._clock() - begun > _STEADY_SECONDS else failures + 1
             await asyncio.sleep(random.uniform(0.5, 1) * min(_FIRST_PAUSE * 2 ** min(failures, 10), _LONGEST_PAUSE))
@@ -434,6 +435,13 @@ def _field(answer: Any) -> Any:
         raise _refusal(answer.errors)
     (value,) = answer.data.values()
     return value
+
+
+def _heed_cancellation() -> None:
+    """The client library swallows one now and then, when it comes while a connection is made or closed."""
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _refusal(errors: Sequence[Any] | None) -> AgentRefused | ServerUnavailable:

@@ -339,6 +339,21 @@ async def test_after_a_refusal_another_token_is_shown(status: HTTPStatus | None)
     assert [each.headers["Authorization"] for each in requests[:2]] == ["Bearer token-0", "Bearer token-1"]
 
 
+class Swallowing(Link):
+    """One whose library takes the end of its task for a broken connection."""
+
+    async def _stay(self) -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            raise LinkDown("The connection broke.") from None
+
+
+async def test_it_ends_when_it_is_told_to_though_its_library_swallows_that() -> None:
+    async with asyncio.timeout(5), Swallowing("http://127.0.0.1:1", FACTS, look_again=lambda *_: None).running():
+        await asyncio.sleep(0)
+
+
 async def test_a_broken_line_is_no_refusal() -> None:
     async def answer(connection: ServerConnection, message: dict[str, Any]) -> None:
         await connection.close(1012, "Restarting.")
