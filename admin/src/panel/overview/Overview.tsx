@@ -33,8 +33,11 @@ export function Overview() {
   const empty = rows?.length === 0 && !page.loading;
 
   useTitle("Pools", viewer.tenantName);
-  // What is selected is what one sees selected.
-  useEffect(() => setSelected(new Set()), [page.pageInfo]);
+  // What is selected is what one sees selected; also what was chosen while these rows were on their way.
+  useEffect(
+    () => setSelected((before) => new Set([...before].filter((rtId) => page.rows?.byId.has(rtId)))),
+    [page.pageInfo],
+  );
 
   return (
     <>
