@@ -84,9 +84,14 @@ class ControlPlane:
         await self._api_server.kill()
 
     async def start_api_server(self) -> None:
-        """Start it and wait until it serves. What it stored is all there."""
+        """Start it and wait until it serves. What it stored is all there.
+
+        The controllers start anew too: those that were refused wait up to half a minute before they watch again.
+        """
+        await self._controllers.kill()
         await self._api_server.start()
         await self._wait_for("/readyz", "the API server")
+        await self._controllers.start()
 
     async def restart_api_server(self) -> None:
         """Stop it and start it; takes about four seconds."""
@@ -96,7 +101,6 @@ class ControlPlane:
     async def _start(self) -> None:
         await self._etcd.start()
         await self.start_api_server()
-        await self._controllers.start()
         # Made by a controller, so its being there means that they work.
         await self._wait_for("/api/v1/namespaces/default/serviceaccounts/default", "what the controllers make")
 
