@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from octomesh_graphql.domain.session import LEASE_SECONDS
 from octomesh_graphql.domain.text import shown
+from octomesh_graphql.limits import DEFAULT, Limits
 
 PREFIX: Final = "OCTOMESH_"
 
@@ -83,6 +85,9 @@ class ProgramSettings(BaseSettings):
 
 class Settings(ProgramSettings):
     """How a server starts, and the commands that work on its database."""
+
+    # OCTOMESH_LIMITS_BODY_BYTES is body_bytes of limits.
+    model_config = SettingsConfigDict(env_nested_delimiter="_", env_nested_max_split=1)
 
     host: str = Field("127.0.0.1", pattern=r"^[^\s/]+$", description="an address or a name of this machine")
     """Where to listen. Loopback, because without an issuer nobody is asked who they are."""
@@ -151,6 +156,9 @@ class Settings(ProgramSettings):
 
     oidc_report_only: bool = Field(False, description="true or false")
     """For a staged roll-out: log who would be refused, and serve everybody."""
+
+    limits: Limits = DEFAULT
+    """What one client may take of it. Only variables: who needs another one sets it once."""
 
     @field_validator("mongo_uri")
     @classmethod
@@ -339,7 +347,7 @@ def _load(program: type[Program], flags: Mapping[str, Any], faults: list[str]) -
     try:
         settings = program(**given)
     except ValidationError as error:
-        faults += [_sentence(program, fault["loc"][0], flags) for fault in error.errors()]
+        faults += [_sentence(program, fault["loc"], flags) for fault in error.errors()]
     if faults:
         raise WrongSettings(faults)
     return settings
@@ -353,10 +361,18 @@ def _variable(field: str | int) -> str:
     return f"{PREFIX}{field}".upper()
 
 
-def _sentence(program: type[ProgramSettings], field: str | int, flags: Mapping[str, Any]) -> str:
+def variables(program: type[ProgramSettings]) -> dict[str, FieldInfo]:
+    """Each variable of a program, and what is known of it; limits, which are many, last."""
+    fields = {_variable(name): field for name, field in program.model_fields.items() if name != "limits"}
+    limits = {_variable(f"limits_{name}"): field for name, field in Limits.model_fields.items()}
+    return {**fields, **limits} if "limits" in program.model_fields else fields
+
+
+def _sentence(program: type[ProgramSettings], place: Sequence[str | int], flags: Mapping[str, Any]) -> str:
     """What is wrong with the value of a field, and what would be right."""
-    name = str(field)
-    expected = program.model_fields[name].description
+    name = "_".join(map(str, place[:2] if place[0] == "limits" else place[:1]))
+    field = variables(program)[_variable(name)]
+    expected = field.title or field.description
     if name == "mongo_uri":
         return f"OCTOMESH_MONGO_URI, whose value is not shown, is no MongoDB URI; it must be {expected}."
     if name in _SECRET:
@@ -387,8 +403,8 @@ def _from_files(program: type[ProgramSettings]) -> dict[str, str]:
 
 def _unknown() -> Iterator[str]:
     """Variables that nobody reads: most likely misspelt, and then a setting the user believes in is not in force."""
-    fields = [*Settings.model_fields, *OperatorSettings.model_fields, *ClientSettings.model_fields]
-    known = {_variable(field) for field in fields} | {"OCTOMESH_MONGO_URI_FILE"}
+    programs: tuple[type[ProgramSettings], ...] = (Settings, OperatorSettings, ClientSettings)
+    known = {variable for program in programs for variable in variables(program)} | {"OCTOMESH_MONGO_URI_FILE"}
     for name, value in sorted(os.environ.items()):
         if not name.startswith(PREFIX) or not value or name in known or _from_kubernetes(name, value):
             continue

@@ -19,6 +19,7 @@ from graphql import OperationDefinitionNode, OperationType, parse
 from octomesh_graphql.actions.clock import now
 from octomesh_graphql.actions.seeding import seed_demo
 from octomesh_graphql.cli.commands import app
+from octomesh_graphql.limits import Limits
 from octomesh_graphql.settings import ClientSettings, OperatorSettings, ProgramSettings, Settings
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.sessions import Sessions
@@ -28,6 +29,7 @@ from tests.cli.test_demonstrating import deployed, living, settled
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+SECURITY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 DOCUMENTS = [body for kind, body in BLOCKS if kind == "graphql"]
 ANSWERS = {
@@ -120,10 +122,20 @@ def test_every_setting_is_listed_with_its_default(program: str, of: type[Program
     rows = [
         f"| `OCTOMESH_{name.upper()}` | {f'`{field.default}`' if field.default else ''} | {field.description} |"
         for name, field in of.model_fields.items()
+        if name != "limits"
     ]
     table = TEXT.partition(f"| variable of `{program}` |")[2].partition("\n\n")[0]
     listed = [line for line in table.splitlines() if line.startswith("| `OCTOMESH_")]
     assert listed == rows, "the table must read:\n" + "\n".join(rows)
+
+
+def test_every_limit_is_listed_with_its_reason_in_the_order_in_which_a_request_meets_them() -> None:
+    table = [
+        f"| `OCTOMESH_LIMITS_{name.upper()}` | {field.default:,} | {' '.join(str(field.description).split())} |"
+        for name, field in Limits.model_fields.items()
+    ]
+    listed = [line for line in SECURITY.splitlines() if line.startswith("| `OCTOMESH_LIMITS_")]
+    assert listed == table, "the table in SECURITY.md must read:\n" + "\n".join(table)
 
 
 async def test_the_tenant_commands_shown_do_what_they_say(mongo_uri: str, registry: Registry) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from octomesh_graphql.limits import Limits
 from octomesh_graphql.settings import (
     OperatorSettings,
     Settings,
@@ -17,6 +18,7 @@ from octomesh_graphql.settings import (
     load_for_client,
     load_for_operator,
     load_for_server,
+    variables,
 )
 
 URI = "mongodb://octo:s3cret@db1:27017,db2:27017/?replicaSet=rs0"
@@ -95,16 +97,16 @@ def test_a_variable_that_resembles_nothing_is_a_fault_too(monkeypatch: pytest.Mo
 def test_the_server_leaves_the_variables_of_the_operator_alone_whatever_is_in_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in OperatorSettings.model_fields.keys() - Settings.model_fields.keys():
-        monkeypatch.setenv(f"OCTOMESH_{name.upper()}", "://")
+    for name in variables(OperatorSettings).keys() - variables(Settings).keys():
+        monkeypatch.setenv(name, "://")
     assert load_for_server({}, insecure=False) == DEFAULTS
 
 
 def test_the_operator_leaves_the_variables_of_the_server_alone_whatever_is_in_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in Settings.model_fields.keys() - OperatorSettings.model_fields.keys():
-        monkeypatch.setenv(f"OCTOMESH_{name.upper()}", "://")
+    for name in variables(Settings).keys() - variables(OperatorSettings).keys():
+        monkeypatch.setenv(name, "://")
     monkeypatch.setenv("OCTOMESH_MONGO_URI_FILE", "/nowhere")
     monkeypatch.setenv("OCTOMESH_OIDC_ISSUER", "https://login.example.com")
     assert load_for_operator({}) == OperatorSettings.model_validate({})
@@ -123,6 +125,31 @@ def test_what_kubernetes_sets_for_a_service_named_octomesh_is_no_setting(monkeyp
     }.items():
         monkeypatch.setenv(f"OCTOMESH_{name}", value)
     assert load({}).port == 8000
+
+
+# Limits
+
+
+def test_each_limit_has_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, field in Limits.model_fields.items():
+        monkeypatch.setenv(f"OCTOMESH_LIMITS_{name.upper()}", str(field.default + 1))
+    assert load({}).limits == Limits(**{name: field.default + 1 for name, field in Limits.model_fields.items()})
+
+
+def test_a_limit_that_is_none_is_told_with_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_LIMITS_BODY_BYTES", "1")
+    monkeypatch.setenv("OCTOMESH_LIMITS_DEPTH", "deep")
+    monkeypatch.setenv("OCTOMESH_LIMITS_DEPHT", "20")
+    assert faults() == [
+        "OCTOMESH_LIMITS_DEPHT is not a setting. Did you mean OCTOMESH_LIMITS_DEPTH?",
+        "OCTOMESH_LIMITS_BODY_BYTES is '1'; it must be a number from 1024 to 67108864.",
+        "OCTOMESH_LIMITS_DEPTH is 'deep'; it must be a number from 14 to 100.",
+    ]
+
+
+def test_an_empty_limit_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OCTOMESH_LIMITS_BODY_BYTES", "")
+    assert load({}) == DEFAULTS
 
 
 # Credentials

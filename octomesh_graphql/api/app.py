@@ -20,6 +20,7 @@ from octomesh_graphql.api.over_http import Rejected, rejection
 from octomesh_graphql.api.pages import Pages
 from octomesh_graphql.api.requests import Requests
 from octomesh_graphql.api.schema import build_agents_schema, build_schema
+from octomesh_graphql.limits import DEFAULT, Limits
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.sessions import Sessions
 
@@ -27,14 +28,21 @@ TENANT_PATH = "/tenants/{tenant_id}/graphql"
 AGENTS_PATH = "/agents/graphql"
 
 
-def create_app(sessions: Sessions, feed: Feed, *, gate: Gate = OPEN, default_tenant: str | None = None) -> Starlette:
+def create_app(
+    sessions: Sessions,
+    feed: Feed,
+    *,
+    gate: Gate = OPEN,
+    limits: Limits = DEFAULT,
+    default_tenant: str | None = None,
+) -> Starlette:
     """The server for all tenants and agents of a deployment; the feed must be running. `gate` says who is let in.
 
     A browser that asks for no tenant is led to the default one, if there is one.
     """
     pages = Pages(default_tenant=default_tenant)
-    tenants = TenantEndpoint(build_schema(), gate, sessions, feed, pages)
-    agents = AgentsEndpoint(build_agents_schema(), gate, sessions, feed)
+    tenants = TenantEndpoint(build_schema(limits), gate, sessions, feed, pages)
+    agents = AgentsEndpoint(build_agents_schema(limits), gate, sessions, feed)
     metrics = Metrics(feed)
     health = Health(sessions.registry, feed, metrics)
 

@@ -5,31 +5,45 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-HEAD_SECONDS: Final = 10.0
-"""From opening a connection, or beginning a request on one, to the end of the request's head."""
-
-HEAD_BYTES: Final = 64 * 1024
-"""Largest head: the longest token and query string fit twice."""
-
-STALLED_SECONDS: Final = 10.0
-"""How long a peer may leave what was written to it unread, before the connection is dropped with all it holds."""
+from octomesh_graphql.limits import Limits
 
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class BoundedConfig(uvicorn.Config):
+    """How uvicorn serves, with the limits that it does not know."""
+
+    def __init__(self, app: Any, limits: Limits, **options: Any) -> None:
+        super().__init__(
+            app,
+            http=HttpConnection,
+            ws=WebSocketConnection,
+            limit_concurrency=limits.connections,
+            timeout_keep_alive=limits.idle_seconds,
+            ws_max_size=limits.message_bytes,
+            ws_ping_interval=limits.ping_seconds,
+            ws_ping_timeout=limits.ping_seconds / 2,
+            ws_per_message_deflate=False,  # it costs 40 KiB a connection, and our messages are small
+            **options,
+        )
+        self.limits = limits
 
 
 class _Impatient(asyncio.Protocol):
     """Drops a peer that does not read. To be put before a protocol of uvicorn."""
 
+    config: Any  # a BoundedConfig
     loop: asyncio.AbstractEventLoop
     transport: Any
     _stalled: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stalled = self._stalled or self.loop.call_later(STALLED_SECONDS, self.transport.abort)
+        self._stalled = self._stalled or self.loop.call_later(self.config.limits.stalled_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -63,7 +77,7 @@ class HttpConnection(_Impatient, HttpToolsProtocol):
         if head is None or head is not self._late:
             return  # the head began in these bytes, behind others, or ended in them
         self._head_bytes += len(data)
-        if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+        if self._head_bytes > self.config.limits.head_bytes and not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
             self.transport.close()
 
@@ -85,7 +99,7 @@ class HttpConnection(_Impatient, HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._head_bytes = 0
-        self._late = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        self._late = self.loop.call_later(self.config.limits.head_seconds, self.transport.close)
 
     def _not_late(self) -> None:
         if self._late:

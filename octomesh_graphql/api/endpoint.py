@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from asyncio import Semaphore
 from datetime import timedelta
 from typing import Any, Final, Generic
 
@@ -19,7 +20,7 @@ from octomesh_graphql.api.admitting import Forbidden, Gate, token_of
 from octomesh_graphql.api.errors import FailureCode
 from octomesh_graphql.api.issuer import IssuerSilent
 from octomesh_graphql.api.over_http import Rejected, answered, encoded, rejection
-from octomesh_graphql.api.over_websocket import INIT_SECONDS, Socket
+from octomesh_graphql.api.over_websocket import Socket
 from octomesh_graphql.api.pages import Pages
 from octomesh_graphql.api.requests import request_id
 from octomesh_graphql.api.schema import ServedSchema
@@ -45,12 +46,13 @@ class Endpoint(GraphQL[Any, None], Generic[C]):
             schema,
             graphql_ide=None,  # Strawberry's loads everything from another host
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
-            connection_init_wait_timeout=timedelta(seconds=INIT_SECONDS),
+            connection_init_wait_timeout=timedelta(seconds=schema.limits.init_seconds),
         )
         self.served = schema
         self._gate = gate
         self._sessions = sessions
         self._feed = feed
+        self._sockets = Semaphore(schema.limits.sockets)
 
     @abstractmethod
     def visit(self, connection: HTTPConnection) -> Visit[C]:
@@ -82,12 +84,20 @@ class Endpoint(GraphQL[Any, None], Generic[C]):
         others are heard first."""
         visit, token = self.visit(websocket), token_of(websocket)
         try:
+            self._check_room()
             if token or not self._gate.asks:
                 await _entered(visit, token)
         except Rejected as no:
             await websocket.send_denial_response(rejection(no))
         else:
-            await self.run(websocket, context=visit)
+            async with self._sockets:
+                await self.run(websocket, context=visit)
+
+    def _check_room(self) -> None:
+        """Raises `Rejected` when as many WebSockets are open as may be."""
+        if self._sockets.locked():
+            message = f"{self.served.limits.sockets} WebSockets are open here, as many as may be. Try again later."
+            raise Rejected(503, FailureCode.RATE_LIMITED, message, {"retry-after": "5"})
 
     def decode_json(self, data: str | bytes) -> object:
         """A JSON value, as the standard has it."""

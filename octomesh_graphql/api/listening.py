@@ -10,21 +10,12 @@ from typing import Any, Final
 
 import uvicorn
 
-from octomesh_graphql.api.connections import HttpConnection, WebSocketConnection
+from octomesh_graphql.api.connections import BoundedConfig
+from octomesh_graphql.limits import DEFAULT, Limits
 
 _DRAIN_SECONDS: Final = 7
 """How long running requests may go on when the server stops. With the second or two that the embedded MongoDB takes
 the whole stop stays within 10 s."""
-
-_LIMITS: Final[dict[str, Any]] = {
-    "ws_max_size": 2**20,  # bytes of a message: a mutation with the largest configuration is a tenth of it
-    "ws_per_message_deflate": False,  # it costs 40 KiB a connection, and our messages are small
-    "ws_ping_interval": 20,  # seconds; proxies cut what is silent for a minute
-    "ws_ping_timeout": 10,
-    "limit_concurrency": 2_000,  # connections and requests; beyond that 503 at once instead of slowness for all
-    "timeout_keep_alive": 15,  # seconds
-    "timeout_graceful_shutdown": _DRAIN_SECONDS,
-}
 
 _GOODBYE_SECONDS: Final = 1.0
 """From closing the sockets to ending what still runs for them."""
@@ -60,21 +51,25 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def listening(
-    app: Any, sock: socket.socket, *, leaving: Callable[[], None], closing: Callable[[], None]
+    app: Any,
+    sock: socket.socket,
+    *,
+    leaving: Callable[[], None],
+    closing: Callable[[], None],
+    limits: Limits = DEFAULT,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Serving `app` on a bound socket until the block ends; then requests are finished and WebSockets closed.
 
     The task that it gives ends only if the server does on its own, with `AppFailed`. `leaving` is called when
     the server begins to stop, `closing` when it has said goodbye to all WebSockets: it ends what still runs for them.
     """
-    config = uvicorn.Config(
+    config = BoundedConfig(
         app,
-        http=HttpConnection,
-        ws=WebSocketConnection,
+        limits,
         log_config=None,  # logs are configured already
         access_log=False,  # it would write query strings
         server_header=False,
-        **_LIMITS,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
     server = _Server(config, leaving, closing)
     serving = asyncio.create_task(_serve(server, sock))

@@ -20,18 +20,10 @@ from strawberry.types.graphql import OperationType
 
 from octomesh_graphql.api.errors import FailureCode
 from octomesh_graphql.api.schema import ServedSchema, TookTooLong
+from octomesh_graphql.limits import Limits
 
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
-
-QUERY_STRING_BYTES: Final = 16 * 1024
-"""Longest query string: proxies take no more, and whoever has more to say can post it."""
-
-BODY_BYTES: Final = 1024 * 1024
-"""Largest body of a request: the longest document and a few configurations fit several times."""
-
-BODY_SECONDS: Final = 10
-"""How long a body may take to arrive; over the worst of lines that is enough for the largest."""
 
 _EXACT: Final = 2
 """How exactly a media range names a type: by its full name."""
@@ -79,9 +71,9 @@ async def answered(request: Request, schema: ServedSchema, enter: Callable[[], A
     except Rejected as no:
         return rejection(no)
     try:
-        _check_head(request)
+        _check_head(request, schema.limits)
         context = await enter()
-        asked = await _asked(request)
+        asked = await _asked(request, schema.limits)
         result = await _run(schema, asked, context, _READS if request.method == "GET" else _WRITES)
     except Rejected as no:
         return rejection(no, media_type)
@@ -124,11 +116,11 @@ def _liking(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, in
     return weight, exact
 
 
-def _check_head(request: Request) -> None:
+def _check_head(request: Request, limits: Limits) -> None:
     """Raises `Rejected` for what can be seen before the body is read."""
     if request.method == "GET":
-        if len(request.scope["query_string"]) > QUERY_STRING_BYTES:
-            message = f"The query string has more than {QUERY_STRING_BYTES:,} bytes. Post what is longer."
+        if len(request.scope["query_string"]) > limits.query_string_bytes:
+            message = f"The query string has more than {limits.query_string_bytes:,} bytes. Post what is longer."
             raise Rejected(414, FailureCode.URI_TOO_LONG, message)
         return
     if request.method != "POST":
@@ -139,8 +131,8 @@ def _check_head(request: Request) -> None:
         message = "A compressed body is not read. Send it as it is."
         raise Rejected(415, FailureCode.UNSUPPORTED_MEDIA_TYPE, message)
     length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:20]) > BODY_BYTES:
-        raise _too_large()
+    if length.isdecimal() and int(length[:20]) > limits.body_bytes:
+        raise _too_large(limits)
 
 
 def _check_type(content_type: str) -> None:
@@ -154,9 +146,9 @@ def _check_type(content_type: str) -> None:
 # What is asked
 
 
-async def _asked(request: Request) -> Asked:
+async def _asked(request: Request, limits: Limits) -> Asked:
     if request.method == "POST":
-        return _request_in(_json(await _body(request), "The body"))
+        return _request_in(_json(await _body(request, limits), "The body"))
     given = request.query_params
     variables = _json(given["variables"].encode(errors="replace"), "'variables'") if "variables" in given else None
     return _request_in(
@@ -164,23 +156,23 @@ async def _asked(request: Request) -> Asked:
     )
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, limits: Limits) -> bytes:
     """Raises `Rejected` when it is too large or too slow, and ClientDisconnect."""
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(limits.body_seconds):
             async for part in request.stream():
                 body += part
-                if len(body) > BODY_BYTES:
-                    raise _too_large()
+                if len(body) > limits.body_bytes:
+                    raise _too_large(limits)
     except TimeoutError as error:
-        message = f"The body did not arrive within {BODY_SECONDS} s."
+        message = f"The body did not arrive within {limits.body_seconds:g} s."
         raise Rejected(408, FailureCode.TIMEOUT, message, {"connection": "close"}) from error
     return bytes(body)
 
 
-def _too_large() -> Rejected:
-    message = f"The body has more than {BODY_BYTES:,} bytes. Send less at once."
+def _too_large(limits: Limits) -> Rejected:
+    message = f"The body has more than {limits.body_bytes:,} bytes. Send less at once."
     return Rejected(413, FailureCode.PAYLOAD_TOO_LARGE, message, {"connection": "close"})
 
 

@@ -14,16 +14,11 @@ from octomesh_graphql.actions.clock import now
 from octomesh_graphql.api.admitting import Forbidden, token_in
 from octomesh_graphql.api.errors import FailureCode, failure
 from octomesh_graphql.api.issuer import IssuerSilent
+from octomesh_graphql.api.schema import ServedSchema
 from octomesh_graphql.api.tokens import Unauthenticated
 from octomesh_graphql.api.visiting import Visit
 from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.store.mongo import MongoUnavailable
-
-SUBSCRIPTIONS_PER_SOCKET: Final = 50
-"""Operations under way at once on one WebSocket; a page of the Admin Panel needs three."""
-
-INIT_SECONDS: Final = 10
-"""How long a WebSocket may stay silent before `connection_init`."""
 
 ID_CHARACTERS: Final = 128
 """Longest id of an operation; clients use numbers or UUIDs."""
@@ -64,8 +59,9 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
 
     async def handle_subscribe(self, message: Any) -> None:
         """Begin an operation, if there are not too many."""
-        if self.connection_acknowledged and len(self.operations) >= SUBSCRIPTIONS_PER_SOCKET:
-            many = f"{SUBSCRIPTIONS_PER_SOCKET} operations are under way on this connection; end one, or open another."
+        most = cast(ServedSchema, self.schema).limits.subscriptions
+        if self.connection_acknowledged and len(self.operations) >= most:
+            many = f"{most} operations are under way on this connection; end one, or open another."
             error = failure(FailureCode.RATE_LIMITED, many).formatted
             await self.send_message({"id": message["id"], "type": "error", "payload": [error]})
         else:

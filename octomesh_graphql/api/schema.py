@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
 import strawberry
@@ -30,8 +30,8 @@ from strawberry.types.graphql import OperationType
 
 from octomesh_graphql.api import agents
 from octomesh_graphql.api.admitting import Forbidden
+from octomesh_graphql.api.documents import BoundedDocuments, parsed
 from octomesh_graphql.api.errors import CodedErrors, FailureCode, failure
-from octomesh_graphql.api.limits import BoundedDocuments, parsed
 from octomesh_graphql.api.mutations import Mutation
 from octomesh_graphql.api.problems import CONCRETE
 from octomesh_graphql.api.queries import Query
@@ -39,10 +39,8 @@ from octomesh_graphql.api.scalars import CONFIG
 from octomesh_graphql.api.subscriptions import Subscription
 from octomesh_graphql.api.tokens import Unauthenticated
 from octomesh_graphql.domain.problem import Refused
+from octomesh_graphql.limits import DEFAULT, Limits
 from octomesh_graphql.store.mongo import MongoUnavailable
-
-OPERATION_SECONDS: Final = 30
-"""How long a query or mutation may run. Usual are milliseconds; none waits for a cluster."""
 
 SUBFIELDS_KEPT: Final = 512
 """Selections that an operation remembers; documents have at most a few dozen."""
@@ -51,9 +49,9 @@ SUBFIELDS_KEPT: Final = 512
 class TookTooLong(Exception):
     """An operation ran for longer than any may, and was given up."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
         super().__init__(
-            f"The operation took more than {OPERATION_SECONDS} s and was given up. If it was to change something, look "
+            f"The operation took more than {seconds:g} s and was given up. If it was to change something, look "
             "whether it did before you repeat it; a requestId makes that safe."
         )
 
@@ -75,8 +73,9 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
 class ServedSchema(strawberry.Schema):
     """A schema as this server serves it. `CodedErrors` codes and logs errors; the library would log whole queries."""
 
-    def __init__(self, **parts: Any) -> None:
+    def __init__(self, limits: Limits, **parts: Any) -> None:
         super().__init__(**parts)
+        self.limits = limits
         for optional in _optional_values(self._schema):
             if optional.default_value is None:
                 optional.default_value = Undefined  # absent is absent: nobody needs to read `= null` everywhere
@@ -87,17 +86,16 @@ class ServedSchema(strawberry.Schema):
         Raises `TookTooLong`.
         """
         allowed = set(options.get("allowed_operation_types") or OperationType) - {OperationType.SUBSCRIPTION}
-        with _in_time():
-            async with asyncio.timeout(OPERATION_SECONDS):
-                return await super().execute(*args, **{**options, "allowed_operation_types": allowed})
+        async with _within(self.limits.operation_seconds):
+            return await super().execute(*args, **{**options, "allowed_operation_types": allowed})
 
     async def stream(self, *args: Any, **options: Any) -> StreamResult:
         """Run an operation of a WebSocket, in the tenant as it is now: it may have gone since the socket was opened."""
         try:
-            watching = _watches(parsed(args[0]), options.get("operation_name"))
+            watching = _watches(parsed(args[0], self.limits), options.get("operation_name"))
             context = await options["context_value"].context()
             results = super().stream(*args, **{**options, "context_value": context})
-            return await results if watching else await _only_one(results)
+            return await results if watching else await self._only_one(results)
         except GraphQLError as error:
             return _told(_refused(error))
         except Unauthenticated as error:
@@ -110,30 +108,29 @@ class ServedSchema(strawberry.Schema):
             message = "The database does not answer. Try again in a moment."
             return _told(_refused(failure(FailureCode.UNAVAILABLE, message)))
 
+    async def _only_one(self, results: Awaitable[StreamResult]) -> StreamResult:
+        """The one result of a query or mutation. Raises `TookTooLong`."""
+        async with _within(self.limits.operation_seconds), aclosing(await results) as one:
+            return _told(await anext(one))
+
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Nothing: see the class."""
 
 
-@contextmanager
-def _in_time() -> Iterator[None]:
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    """Raises `TookTooLong`."""
     try:
-        yield
+        async with asyncio.timeout(seconds):
+            yield
     except TimeoutError as error:
-        raise TookTooLong from error
+        raise TookTooLong(seconds) from error
 
 
 def _watches(document: DocumentNode, name: str | None) -> bool:
     """Whether the operation that is to be run is a subscription, which may last."""
     operation = get_operation_ast(document, name)
     return operation is not None and operation.operation is CoreOperationType.SUBSCRIPTION
-
-
-async def _only_one(results: Awaitable[StreamResult]) -> StreamResult:
-    """The one result of a query or mutation. Raises `TookTooLong`."""
-    with _in_time():
-        async with asyncio.timeout(OPERATION_SECONDS):
-            async with aclosing(await results) as one:
-                return _told(await anext(one))
 
 
 def _refused(error: GraphQLError) -> PreExecutionError:
@@ -156,9 +153,10 @@ def _optional_values(schema: GraphQLSchema) -> Iterator[GraphQLArgument | GraphQ
                 yield from field.args.values()
 
 
-def build_agents_schema() -> ServedSchema:
+def build_agents_schema(limits: Limits = DEFAULT) -> ServedSchema:
     """The schema of `/agents/graphql`."""
     return ServedSchema(
+        limits,
         query=agents.Query,
         mutation=agents.Mutation,
         subscription=agents.Subscription,
@@ -181,9 +179,10 @@ class Permitted(SchemaExtension):
         yield
 
 
-def build_schema() -> ServedSchema:
+def build_schema(limits: Limits = DEFAULT) -> ServedSchema:
     """The schema of `/tenants/{tenantId}/graphql`."""
     return ServedSchema(
+        limits,
         query=Query,
         mutation=Mutation,
         subscription=Subscription,

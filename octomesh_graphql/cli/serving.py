@@ -101,8 +101,9 @@ async def _listening(
 
     try:
         gate = gate_of(settings.oidc_issuer, settings.oidc_audience, reports_only=settings.oidc_report_only)
-        app = create_app(sessions, feed, gate=gate, default_tenant=default_tenant)
-        async with listening(app, sock, leaving=feed.leave, closing=feed.close_all) as serving:
+        limits = settings.limits
+        app = create_app(sessions, feed, gate=gate, limits=limits, default_tenant=default_tenant)
+        async with listening(app, sock, leaving=feed.leave, closing=feed.close_all, limits=limits) as serving:
             yield serving
     except (AppFailed, OSError) as error:
         raise CommandFailed(str(error)) from error

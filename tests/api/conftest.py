@@ -18,6 +18,7 @@ import websockets
 from octomesh_graphql.api.admitting import OPEN, Gate
 from octomesh_graphql.api.app import create_app
 from octomesh_graphql.api.listening import listening
+from octomesh_graphql.limits import DEFAULT, Limits
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.sessions import Sessions
@@ -103,17 +104,30 @@ class Socket:
 
 
 @asynccontextmanager
-async def serving(sessions: Sessions, feed: Feed, gate: Gate = OPEN) -> AsyncIterator[str]:
+async def serving(sessions: Sessions, feed: Feed, gate: Gate = OPEN, limits: Limits = DEFAULT) -> AsyncIterator[str]:
     """A running server; gives its host and port."""
+    app = create_app(sessions, feed, gate=gate, limits=limits)
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        async with listening(create_app(sessions, feed, gate=gate), sock, leaving=feed.leave, closing=lambda: None):
+        async with listening(app, sock, leaving=feed.leave, closing=lambda: None, limits=limits):
             yield f"127.0.0.1:{sock.getsockname()[1]}"
 
 
+def limited(**amounts: float) -> pytest.MarkDecorator:
+    """For a test whose server has other limits, also ones that nobody could set."""
+    told = ", ".join(f"{name}={amount}" for name, amount in amounts.items())
+    return pytest.mark.parametrize("limits", [pytest.param(DEFAULT.model_copy(update=amounts), id=told)])
+
+
 @pytest.fixture
-async def base(sessions: Sessions, feed: Feed) -> AsyncIterator[str]:
+def limits() -> Limits:
+    """Those of the running server: see `limited`."""
+    return DEFAULT
+
+
+@pytest.fixture
+async def base(sessions: Sessions, feed: Feed, limits: Limits) -> AsyncIterator[str]:
     """Host and port of a running server."""
-    async with serving(sessions, feed) as address:
+    async with serving(sessions, feed, limits=limits) as address:
         yield address
 
 

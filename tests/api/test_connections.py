@@ -12,10 +12,9 @@ from itertools import count, repeat
 import pytest
 from websockets.frames import Frame, Opcode
 
-from octomesh_graphql.api import connections
-from octomesh_graphql.api.connections import HEAD_BYTES
+from octomesh_graphql.limits import DEFAULT
 from octomesh_graphql.store.entities import TenantStore
-from tests.api.conftest import Api
+from tests.api.conftest import Api, limited
 from tests.builders import created_pool
 
 TYPENAME = json.dumps({"query": "{ __typename }"})
@@ -46,18 +45,18 @@ def posted(api: Api) -> bytes:
     return f"{head}Content-Length: {len(TYPENAME)}\r\n\r\n{TYPENAME}".encode()
 
 
+@limited(head_seconds=0.1)
 @pytest.mark.parametrize(
     "sent", [b"", b"\r\n", b"G", b"GET / HTTP/1.1\r\nHost: x\r\n", b"GET / HTTP/1.1\r\nUpgrade: websoc"]
 )
-async def test_half_a_head_is_not_waited_for(api: Api, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
+async def test_half_a_head_is_not_waited_for(api: Api, sent: bytes) -> None:
     async with connected(api) as (reader, writer):
         writer.write(sent)
         assert await ended(reader) == b""
 
 
-async def test_nor_is_it_behind_a_whole_request(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+@limited(head_seconds=0.2)
+async def test_nor_is_it_behind_a_whole_request(api: Api) -> None:
     async with connected(api) as (reader, writer):
         writer.write(posted(api))
         assert b" 200 " in await reader.readline()
@@ -65,8 +64,8 @@ async def test_nor_is_it_behind_a_whole_request(api: Api, monkeypatch: pytest.Mo
         assert b"__typename" in await ended(reader)
 
 
-async def test_who_says_what_they_want_has_all_the_time_they_need(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
+@limited(head_seconds=0.1)
+async def test_who_says_what_they_want_has_all_the_time_they_need(api: Api) -> None:
     async with connected(api) as (reader, writer), api.socket() as client:
         for _ in range(3):
             writer.write(posted(api))
@@ -79,7 +78,7 @@ async def test_who_says_what_they_want_has_all_the_time_they_need(api: Api, monk
 
 async def test_a_head_beyond_the_bound_is_refused(api: Api) -> None:
     async with connected(api) as (reader, writer):
-        writer.write(b"GET / HTTP/1.1\r\n" + b"X-More: more\r\n" * (HEAD_BYTES // 14 + 10))
+        writer.write(b"GET / HTTP/1.1\r\n" + b"X-More: more\r\n" * (DEFAULT.head_bytes // 14 + 10))
         assert b" 431 " in await ended(reader)
 
 
@@ -109,11 +108,11 @@ def _framed(message: object) -> bytes:
     return Frame(Opcode.TEXT, json.dumps(message).encode()).serialize(mask=True)
 
 
+@limited(stalled_seconds=0.1)
 @pytest.mark.parametrize("asking", [asked_over_http, asked_over_websocket])
 async def test_a_peer_that_does_not_read_is_dropped_with_all_it_holds(
-    api: Api, store: TenantStore, monkeypatch: pytest.MonkeyPatch, asking: Callable[[Api], Iterator[bytes]]
+    api: Api, store: TenantStore, asking: Callable[[Api], Iterator[bytes]]
 ) -> None:
-    monkeypatch.setattr(connections, "STALLED_SECONDS", 0.1)
     for number in range(9):
         await created_pool(store, f"Pool {number}", description="d" * 2_000)
     loop, (host, port) = asyncio.get_running_loop(), api.base.split(":")

@@ -7,8 +7,8 @@ import json
 import httpx2 as httpx
 import pytest
 
-from octomesh_graphql.api.over_http import BODY_BYTES
 from octomesh_graphql.domain.tenant import RESERVED
+from octomesh_graphql.limits import DEFAULT
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.feed import Feed
 from tests.api.conftest import Api
@@ -66,7 +66,7 @@ async def test_what_is_not_a_graphql_request_is_a_bad_request(api: Api, body: by
 
 
 async def test_a_body_beyond_the_bound_is_refused(api: Api) -> None:
-    answer = await api.http.post(api.path, content=b" " * (BODY_BYTES + 1), headers=JSON)
+    answer = await api.http.post(api.path, content=b" " * (DEFAULT.body_bytes + 1), headers=JSON)
     assert answer.status_code == 413
     assert "1,048,576 bytes" in answer.json()["errors"][0]["message"]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from octomesh_graphql.api import over_http, schema
-from octomesh_graphql.api.over_http import BODY_BYTES, GRAPHQL_RESPONSE, JSON, QUERY_STRING_BYTES, Rejected, understood
-from tests.api.conftest import Api
+from octomesh_graphql.api.over_http import GRAPHQL_RESPONSE, JSON, Rejected, understood
+from octomesh_graphql.limits import DEFAULT
+from tests.api.conftest import Api, limited
 
 POST = {"content-type": JSON}
 TYPENAME = json.dumps({"query": "{ __typename }"})
@@ -116,20 +116,21 @@ async def test_variables_in_a_query_string_are_read_as_strictly(api: Api, variab
 
 
 async def test_a_query_string_beyond_the_bound_is_refused(api: Api) -> None:
-    answer = await api.http.get(api.path, params={"query": "{ __typename }" + " " * QUERY_STRING_BYTES})
+    answer = await api.http.get(api.path, params={"query": "{ __typename }" + " " * DEFAULT.query_string_bytes})
     assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (414, "URI_TOO_LONG")
 
 
 async def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(api: Api) -> None:
     reader, writer = await asyncio.open_connection(*api.base.split(":"))
-    head = f"POST {api.path} HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nContent-Length: {BODY_BYTES + 1}\r\n\r\n"
+    head = f"POST {api.path} HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\n"
+    head += f"Content-Length: {DEFAULT.body_bytes + 1}\r\n\r\n"
     writer.write(head.encode())
     assert b" 413 " in await asyncio.wait_for(reader.readline(), 5)
     writer.close()
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(over_http, "BODY_SECONDS", 0.05)
+@limited(body_seconds=0.05)
+async def test_a_body_that_does_not_come_is_not_waited_for(api: Api) -> None:
     reader, writer = await asyncio.open_connection(*api.base.split(":"))
     head = f"POST {api.path} HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nContent-Length: 20\r\n\r\n" + '{"query"'
     writer.write(head.encode())
@@ -150,8 +151,8 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_no_trace(
     assert "Traceback" not in "".join(capsys.readouterr())
 
 
-async def test_an_operation_that_takes_too_long_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "OPERATION_SECONDS", 0)
+@limited(operation_seconds=0)
+async def test_an_operation_that_takes_too_long_is_given_up(api: Api) -> None:
     answer = await api.post("{ pools { totalCount } }")
     assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (504, "TIMEOUT")
 

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 import websockets
 
-from octomesh_graphql.api import over_websocket, schema
-from octomesh_graphql.api.over_websocket import ID_CHARACTERS, SUBSCRIPTIONS_PER_SOCKET
+from octomesh_graphql.api.over_websocket import ID_CHARACTERS
 from octomesh_graphql.store.entities import TenantStore
-from tests.api.conftest import Api, Socket
+from tests.api.conftest import Api, Socket, limited
 from tests.builders import created_pool
 
 WATCH = "subscription { poolChanges { kind } }"
@@ -56,9 +55,10 @@ async def test_a_connection_is_opened_with_or_without_a_payload(api: Api, payloa
         assert await socket.receive() == {"type": "connection_ack"}
 
 
+@limited(init_seconds=0.1)
 async def test_who_says_nothing_is_not_waited_for(api: Api) -> None:
-    # The time is the library's; how long it is, is asked of the schema's endpoint elsewhere.
-    assert 3 <= over_websocket.INIT_SECONDS <= 10
+    async with connected(api) as socket:
+        assert await closed(socket) == 4408
 
 
 async def test_nothing_is_run_before_the_connection_is_acknowledged(api: Api) -> None:
@@ -180,10 +180,8 @@ async def test_what_can_not_be_run_is_an_error_of_that_operation_alone(
         assert (await socket.receive())["type"] == "next"
 
 
-async def test_an_operation_that_takes_too_long_is_given_up_and_a_subscription_is_not(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(schema, "OPERATION_SECONDS", 0)
+@limited(operation_seconds=0)
+async def test_an_operation_that_takes_too_long_is_given_up_and_a_subscription_is_not(api: Api) -> None:
     async with api.socket() as socket:
         await socket.send({"id": "1", "type": "subscribe", "payload": {"query": "{ pools { totalCount } }"}})
         told = await socket.receive()
@@ -210,11 +208,12 @@ async def test_an_operation_that_its_client_ends_says_nothing_more(api: Api, sto
         assert (await socket.receive())["id"] == "2"
 
 
+@limited(subscriptions=3)
 async def test_a_connection_carries_so_many_operations_and_no_more(api: Api) -> None:
     async with api.socket() as socket:
-        for number in range(SUBSCRIPTIONS_PER_SOCKET + 1):
+        for number in range(4):
             await socket.send({"id": str(number), "type": "subscribe", "payload": {"query": WATCH}})
-        told = [await socket.receive() for _ in range(SUBSCRIPTIONS_PER_SOCKET + 1)]
+        told = [await socket.receive() for _ in range(4)]
         [refused] = [message for message in told if message["type"] == "error"]
         assert refused["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
         await socket.send({"id": "0", "type": "complete"})
@@ -231,3 +230,34 @@ async def test_texts_of_any_length_and_script_come_through(api: Api) -> None:
             json.dumps({"id": "ü", "type": "subscribe", "payload": {"query": query, "variables": variables}})
         )
         assert (await socket.receive())["id"] == "ü"
+
+
+@limited(sockets=2)
+async def test_so_many_websockets_are_open_at_once_and_whoever_asks_otherwise_is_served(api: Api) -> None:
+    async with connected(api):
+        async with api.socket(), api.http.stream("GET", api.path, params={"query": "{ __typename }"}):
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                await websockets.connect(f"ws://{api.base}{api.path}")
+            assert refused.value.response.status_code == 503
+            assert refused.value.response.headers["retry-after"]
+            assert b"RATE_LIMITED" in refused.value.response.body
+            assert await api.ask("{ __typename }") == {"__typename": "Query"}
+        async with api.socket() as socket:
+            await socket.subscribe(WATCH)
+            assert (await socket.next())["kind"] == "LIVE"
+
+
+@limited(message_bytes=1_024)
+async def test_a_message_that_is_too_large_ends_the_connection(api: Api) -> None:
+    async with api.socket() as socket:
+        await socket.ws.send(json.dumps({"type": "ping", "payload": {"text": "x" * 2_000}}))
+        assert await closed(socket) == 1009
+
+
+@limited(ping_seconds=0.2)
+async def test_who_answers_no_pings_is_dropped(api: Api) -> None:
+    async with connected(api) as socket:
+        socket.ws.transport.pause_reading()
+        await asyncio.sleep(1)
+        socket.ws.transport.resume_reading()
+        assert await closed(socket) == 1011

@@ -1,15 +1,16 @@
 """How much one document may ask for, decided before it is validated and long before it runs.
 
-Every number is the default for everybody. The walk below visits each field and each fragment once, however often
-fragments are spread, so that it can't be attacked itself.
+The walk below visits each field and each fragment once, however often fragments are spread, so that it can't be
+attacked itself.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from graphql import (
     DocumentNode,
@@ -30,40 +31,23 @@ from graphql import (
     SelectionSetNode,
     ValueNode,
     VariableNode,
+    Visitor,
     get_named_type,
     get_nullable_type,
+    get_operation_ast,
     is_list_type,
     parse,
     type_from_ast,
+    visit,
 )
 from graphql.error import GraphQLSyntaxError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
+from strawberry.types import ExecutionContext
 
 from octomesh_graphql.api.errors import FailureCode, failure, invalid
+from octomesh_graphql.limits import Limits
 from octomesh_graphql.store.paging import DEFAULT_ROWS, MAX_ROWS
-
-TOKENS: Final = 2_000
-"""Words and brackets of a document; the introspection query of GraphiQL has about 400."""
-
-COMMENTS: Final = 200
-"""Comments of a document, which tokens do not count."""
-
-SOURCE_CHARACTERS: Final = 100_000
-"""Length of a document."""
-
-DEPTH: Final = 16
-"""Fields inside fields; the introspection query needs 14, a pool's adapters' pool 6."""
-
-FIELDS: Final = 1_000
-"""Fields written down in a document, fragments counted once."""
-
-ALIASES: Final = 50
-"""Fields under another name."""
-
-COST: Final = 50_000
-"""Values an answer may have in the worst case, rows multiplied: 500 pools with everything flat are about 20,000, 50
-pools with 20 adapters each about 35,000. The largest takes a few tenths of a second of one processor."""
 
 ERRORS: Final = 10
 """Problems of a refused mutation that are reckoned with; there is one for each wrong field or adapter."""
@@ -79,7 +63,7 @@ DOCUMENTS_KEPT: Final = 256
 CHARACTERS_KEPT: Final = 4_000
 """Longest document that is kept: twice the introspection query. Parsed, it takes some fifty times its length."""
 
-_TOO_MUCH: Final = COST * 1_000  # where counting stops, so that numbers stay small however deep lists nest
+_TOO_MUCH: Final = 10**10  # where counting stops, so that numbers stay small however deep lists nest
 
 
 class BoundedDocuments(SchemaExtension):
@@ -88,7 +72,7 @@ class BoundedDocuments(SchemaExtension):
     def on_parse(self) -> Iterator[None]:
         context = self.execution_context
         if context.query:
-            context.graphql_document = parsed(context.query)
+            context.graphql_document = parsed(context.query, limits_of(context))
         yield
 
     def on_validate(self) -> Iterator[None]:
@@ -96,10 +80,11 @@ class BoundedDocuments(SchemaExtension):
         document = context.graphql_document
         if document is not None:
             schema: GraphQLSchema = context.schema._schema
-            excess = refusal(schema, document, context.variables or {})
+            named = context._provided_operation_name
             rules = context.validation_rules
             validated = _kept(_validated, context.query)
-            refused = excess or _ambiguity(document, context._provided_operation_name)
+            refused = refusal(schema, document, context.variables or {}, limits_of(context), named=named)
+            refused = refused or _ambiguity(document, named)
             try:
                 context.pre_execution_errors = [refused] if refused else validated(schema, document, rules)
             except ValueError:  # Python reads no number of more than 4,300 digits
@@ -108,10 +93,20 @@ class BoundedDocuments(SchemaExtension):
         yield
 
 
-def parsed(source: str) -> DocumentNode:
+def limits_of(run: ExecutionContext) -> Limits:
+    """What the schema was built with."""
+    return cast(Limits, cast(Any, run.schema).limits)
+
+
+def parsed(source: str, limits: Limits) -> DocumentNode:
     """The document, parsed within bounds. Raises GraphQLError with a code when it is none."""
     try:
-        document: DocumentNode = _kept(_parsed, source)(source)
+        document: DocumentNode = _kept(_parsed, source)(
+            source,
+            max_lexical_tokens=limits.tokens,
+            max_comments=limits.comments,
+            max_source_length=limits.source_characters,
+        )
     except GraphQLSyntaxError as error:
         raise failure(FailureCode.GRAPHQL_PARSE_FAILED, error.message[:300]) from error
     except (TypeError, ValueError) as error:
@@ -130,8 +125,8 @@ def _ambiguity(document: DocumentNode, named: str | None) -> GraphQLError | None
 
 
 @lru_cache(maxsize=DOCUMENTS_KEPT)
-def _parsed(source: str) -> DocumentNode:
-    return parse(source, max_lexical_tokens=TOKENS, max_comments=COMMENTS, max_source_length=SOURCE_CHARACTERS)
+def _parsed(source: str, **bounds: Any) -> DocumentNode:
+    return parse(source, **bounds)
 
 
 @lru_cache(maxsize=DOCUMENTS_KEPT)
@@ -156,17 +151,29 @@ class Extent:
         return Extent(max(self.depth, other.depth), min(self.cost + other.cost, _TOO_MUCH))
 
 
-def refusal(schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any]) -> GraphQLError | None:
-    """Why this document asks for too much, if it does."""
-    walk = _Walk(schema, document, variables)
-    extents = [walk.operation(node) for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    limits = (
-        ("nests fields", max((extent.depth for extent in extents), default=0), DEPTH, "levels deep"),
-        ("holds", walk.fields, FIELDS, "fields"),
-        ("holds", walk.aliases, ALIASES, "aliases"),
-        ("could answer with", max((extent.cost for extent in extents), default=0), COST, "values"),
+def refusal(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    variables: Mapping[str, Any],
+    limits: Limits,
+    *,
+    named: str | None = None,
+) -> GraphQLError | None:
+    """Why this document, of which the operation `named` is to be run, asks for too much, if it does."""
+    operation = get_operation_ast(document, named)
+    extent = _Walk(schema, document, variables).operation(operation) if operation else Extent()
+    written = _kept(_written, document.loc.source.body if document.loc else None)(document)
+    bounds = (
+        ("holds", written["operations"], limits.operations, "operations"),
+        ("holds", written["fragments"], limits.fragments, "fragments"),
+        ("holds", written["variables"], limits.variables, "variables"),
+        ("holds", written["directives"], limits.directives, "directives"),
+        ("holds", written["aliases"], limits.aliases, "aliases"),
+        ("holds", written["fields"], limits.fields, "fields"),
+        ("nests fields", extent.depth, limits.depth, "levels deep"),
+        ("could answer with", extent.cost, limits.cost, "values"),
     )
-    for verb, amount, limit, unit in limits:
+    for verb, amount, limit, unit in bounds:
         if amount > limit:
             return failure(
                 FailureCode.QUERY_TOO_COMPLEX,
@@ -176,12 +183,40 @@ def refusal(schema: GraphQLSchema, document: DocumentNode, variables: Mapping[st
     return None
 
 
+@lru_cache(maxsize=DOCUMENTS_KEPT)
+def _written(document: DocumentNode) -> Counter[str]:
+    """What is written down how often."""
+    count = _Count()
+    visit(document, count)
+    return count.amounts
+
+
+class _Count(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.amounts = Counter[str]()
+
+    def enter_operation_definition(self, *_: Any) -> None:
+        self.amounts["operations"] += 1
+
+    def enter_fragment_definition(self, *_: Any) -> None:
+        self.amounts["fragments"] += 1
+
+    def enter_variable_definition(self, *_: Any) -> None:
+        self.amounts["variables"] += 1
+
+    def enter_directive(self, *_: Any) -> None:
+        self.amounts["directives"] += 1
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        self.amounts["fields"] += 1
+        self.amounts["aliases"] += node.alias is not None
+
+
 class _Walk:
-    """One walk over a document. A fragment is measured when it is first met; one that contains itself counts once."""
+    """One walk over an operation. A fragment is measured when it is first met; one that contains itself counts once."""
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any]) -> None:
-        self.fields = 0
-        self.aliases = 0
         self._schema = schema
         self._given = variables
         self._variables: Mapping[str, Any] = variables
@@ -198,7 +233,6 @@ class _Walk:
             if isinstance(definition.default_value, IntValueNode)
         }
         self._variables = {**defaults, **self._given}
-        self._measured.clear()
         return self._selections(node.selection_set, self._schema.get_root_type(node.operation))
 
     def _selections(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Extent:
@@ -216,8 +250,6 @@ class _Walk:
         return extent
 
     def _field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Extent:
-        self.fields += 1
-        self.aliases += node.alias is not None
         known = isinstance(parent, GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType)
         declared = getattr(parent, "fields", {}).get(node.name.value) if known else None
         kind = get_named_type(declared.type) if declared else None

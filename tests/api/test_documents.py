@@ -1,0 +1,90 @@
+"""Each limit of a document: what keeps to it passes, one more is refused in words that name it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from graphql import GraphQLError
+
+from octomesh_graphql.api.documents import parsed, refusal
+from octomesh_graphql.api.schema import build_schema
+from octomesh_graphql.limits import DEFAULT
+
+SCHEMA = build_schema()._schema
+
+
+def told(document: str, amounts: Mapping[str, int] | None = None, *, named: str | None = None, n: object = None) -> str:
+    """Why it is refused, with limits of these amounts and this `$n`; or nothing."""
+    limits = DEFAULT.model_copy(update=amounts)
+    try:
+        error = refusal(SCHEMA, parsed(document, limits), {"n": n}, limits, named=named)
+    except GraphQLError as refused:
+        error = refused
+    return f"{(error.extensions or {})['code']}: {error.message}" if error else ""
+
+
+@pytest.mark.parametrize(
+    ("limit", "amount", "kept", "refused", "words"),
+    [
+        ("operations", 2, "query A {x} query B {x}", "query A {x} query B {x} query C {x}", "3 operations"),
+        (
+            "fragments",
+            1,
+            "{x} fragment F on Query {x}",
+            "{x} fragment F on Query {x} fragment G on Query {x}",
+            "2 frag",
+        ),
+        ("variables", 1, "query ($a: Int) {x}", "query ($a: Int $b: Int) {x}", "2 variables"),
+        ("directives", 1, "{x @skip}", "{x @skip @skip}", "2 directives"),
+        ("aliases", 1, "{a: x}", "{a: x b: x}", "2 aliases"),
+        ("fields", 2, "{x x}", "{x x x}", "3 fields"),
+        ("depth", 2, "{viewer {name}}", "{viewer {name {x}}}", "3 levels deep"),
+        ("cost", 5, "{pools(first: 2) {nodes {rtId}}}", "{pools(first: 2) {nodes {rtId name}}}", "7 values"),
+        ("tokens", 3, "{x}", "{x x}", "3 tokens"),
+        ("comments", 1, "#\n{x}", "#\n#\n{x}", "1 comments"),
+        ("source_characters", 3, "{x}", "{x }", "3"),
+    ],
+)
+def test_a_limit_is_kept_to_the_letter(limit: str, amount: int, kept: str, refused: str, words: str) -> None:
+    assert told(kept, {limit: amount}) == ""
+    assert words in told(refused, {limit: amount})
+
+
+def test_what_fragments_hold_counts_once_however_many_operations_use_it() -> None:
+    document = "query A {...F} query B {...F} query C {...F} fragment F on Query {x x}"
+    assert told(document, {"fields": 2}, named="A") == ""
+    assert "holds 2 fields" in told(document, {"fields": 1}, named="A")
+
+
+def test_only_the_operation_that_is_run_counts_for_what_it_could_answer() -> None:
+    document = (
+        "query Small {viewer {name}} query Large {pools(first: 500) {nodes {adapters(first: 500) {nodes {name}}}}}"
+    )
+    assert told(document, named="Small") == ""
+    assert "values" in told(document, named="Large")
+
+
+@pytest.mark.parametrize("n", [500, "500", [500], 10**9])
+def test_a_variable_counts_as_what_it_is_and_nonsense_as_the_most(n: object) -> None:
+    document = "query ($n: Int) {pools(first: $n) {nodes {rtId}}}"
+    assert "1,001 values" in told(document, {"cost": 1_000}, n=n)
+    assert told(document, {"cost": 1_000}, n=10) == ""
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{" + "x {" * 900 + "x" + "}" * 900 + "}",
+        "{x(a: " + "[" * 900 + "]" * 900 + ")}",
+        "query ($a: " + "[" * 900 + "Int" + "]" * 900 + ") {x}",
+        "{" + "... {" * 600 + "x" + "}" * 600 + "}",
+    ],
+    ids=["fields", "lists", "types", "inline fragments"],
+)
+def test_nesting_without_end_is_refused_however_much_may_be_written(document: str) -> None:
+    assert told(document, {"tokens": 1_000_000}).startswith(("QUERY_TOO_COMPLEX", "GRAPHQL_PARSE_FAILED"))
+
+
+def test_a_fragment_that_contains_itself_is_walked_once() -> None:
+    assert told("{...F} fragment F on Query {viewer {name} ...F}") == ""
