@@ -138,17 +138,39 @@ def test_the_kustomizations_of_the_readme_say_the_image_and_the_settings(
 
 
 @pytest.mark.parametrize("variant", ["cluster", "namespaced"])
-def test_the_token_comes_from_a_secret_where_that_is_asked_for(checkout: Path, variant: str) -> None:
+@pytest.mark.parametrize(
+    ("component", "setting", "key"), [("token", "TOKEN_FILE", "token"), ("client", "CLIENT_SECRET_FILE", "secret")]
+)
+def test_what_the_operator_is_known_by_comes_from_a_secret(
+    checkout: Path, variant: str, component: str, setting: str, key: str
+) -> None:
     own = checkout / "my-operator" / "kustomization.yaml"
-    own.write_text(own.read_text().replace("cluster]", f"{variant}]") + "components: [../deploy/operator/token]\n")
-    objects = built(own.parent)
-    (deployment,) = (each for each in objects if each["kind"] == "Deployment")
+    own.write_text(
+        own.read_text().replace("cluster]", f"{variant}]") + f"components: [../deploy/operator/{component}]\n"
+    )
+    (deployment,) = (each for each in built(own.parent) if each["kind"] == "Deployment")
     (volume,) = deployment["spec"]["template"]["spec"]["volumes"]
     (mount,) = container(deployment)["volumeMounts"]
-    (file,) = (each["value"] for each in container(deployment)["env"] if each["name"] == "OCTOMESH_TOKEN_FILE")
-    assert volume["secret"]["secretName"] == "octomesh-operator-token"
+    (file,) = (each["value"] for each in container(deployment)["env"] if each["name"] == f"OCTOMESH_{setting}")
+    assert volume["secret"]["secretName"] == f"octomesh-operator-{component}"
     assert (mount["name"], mount["readOnly"]) == (volume["name"], True)
-    assert file == f"{mount['mountPath']}/token"
+    assert file == f"{mount['mountPath']}/{key}"
+
+
+def test_an_operator_that_is_a_client_as_the_readme_shows_it_starts(
+    checkout: Path, environment: pytest.MonkeyPatch
+) -> None:
+    (shown,) = re.findall(r"^```yaml\n(components: .*?)^```$", README, re.M | re.S)
+    own = checkout / "my-operator" / "kustomization.yaml"
+    own.write_text(yaml.dump(yaml.safe_load(own.read_text()) | yaml.safe_load(shown)))
+    objects = built(own.parent)
+    (deployment,) = (each for each in objects if each["kind"] == "Deployment")
+    (config,) = (each for each in objects if each["kind"] == "ConfigMap")
+    given = {each["name"]: each["value"] for each in container(deployment)["env"] if "value" in each}
+    set_all(environment, config["data"] | given)
+    settings = load_for_operator({})
+    assert (settings.client_id, settings.token_issuer) == ("operator-north", "https://login.example.com")
+    assert str(settings.client_secret_file) == given["OCTOMESH_CLIENT_SECRET_FILE"]
 
 
 # In step with the programs
