@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,20 +15,42 @@ from websockets.asyncio.client import ClientConnection
 
 from tests.hostile.conftest import Target
 
-WATCH = "subscription { poolChanges { kind cursor pool { name } } }"
-Abuse = Callable[[Target], Awaitable[None]]
+
+@dataclass(frozen=True)
+class Victim:
+    """One of the server's two APIs, and what can be watched and asked there."""
+
+    url: str
+    watch: str
+    ask: str
 
 
-async def opened(target: Target, *, init: bool = True, **more: Any) -> ClientConnection:
+Abuse = Callable[[Victim], Awaitable[None]]
+
+
+@pytest.fixture(params=["tenants", "agents"])
+async def victim(request: pytest.FixtureRequest, target: Target) -> Victim:
+    """The API of tenants, or that of agents in the hands of an operator."""
+    if request.param == "tenants":
+        watch, ask = "poolChanges { kind cursor pool { name } }", "pools { nodes { name description } }"
+        return Victim(f"ws://{target.base}{target.path}", f"subscription {{ {watch} }}", ask)
+    register = 'mutation { registerOperator(id: "abuser", cluster: "x", version: "1") { agent epoch } }'
+    session = (await target.post(register, path="/agents/graphql")).json()["data"]["registerOperator"]
+    given = f'session: {{ agent: "{session["agent"]}", epoch: {session["epoch"]} }}'
+    watch = f"lookAgain({given}) {{ tenantId poolRtId }}"
+    return Victim(f"ws://{target.base}/agents/graphql", f"subscription {{ {watch} }}", "__schema { types { name } }")
+
+
+async def opened(victim: Victim, *, init: bool = True, **more: Any) -> ClientConnection:
     """A connection, with `connection_init` sent unless it shall not be."""
     protocols = [websockets.Subprotocol("graphql-transport-ws")]
-    ws = await websockets.connect(f"ws://{target.base}{target.path}", subprotocols=protocols, **more)
+    ws = await websockets.connect(victim.url, subprotocols=protocols, **more)
     if init:
         await ws.send(json.dumps({"type": "connection_init"}))
     return ws
 
 
-def subscribe(id: str, query: str = WATCH, **more: Any) -> str:
+def subscribe(id: str, query: str, **more: Any) -> str:
     """The message that begins an operation."""
     return json.dumps({"id": id, "type": "subscribe", "payload": {"query": query, **more}})
 
@@ -38,52 +61,52 @@ async def _sent(ws: ClientConnection, *messages: str | bytes) -> None:
             await ws.send(message)
 
 
-async def many_silent(target: Target) -> None:
+async def many_silent(victim: Victim) -> None:
     """Open, and never say a word."""
-    sockets = await asyncio.gather(*(opened(target, init=False) for _ in range(100)))
+    sockets = await asyncio.gather(*(opened(victim, init=False) for _ in range(100)))
     await asyncio.sleep(0.5)
     for ws in sockets:
         ws.transport.abort()
 
 
-async def cut_everywhere(target: Target) -> None:
+async def cut_everywhere(victim: Victim) -> None:
     """Break the connection in the middle of everything."""
     for _ in range(5):
-        sockets = await asyncio.gather(*(opened(target) for _ in range(40)))
+        sockets = await asyncio.gather(*(opened(victim) for _ in range(40)))
         for ws in sockets:
-            await _sent(ws, *(subscribe(str(n)) for n in range(5)))
+            await _sent(ws, *(subscribe(str(n), victim.watch) for n in range(5)))
             ws.transport.abort()
 
 
-async def pings(target: Target) -> None:
+async def pings(victim: Victim) -> None:
     """Ping and pong without end."""
-    ws = await opened(target)
+    ws = await opened(victim)
     await _sent(ws, *[json.dumps({"type": kind, "payload": {"x": "y" * 500}}) for kind in ("ping", "pong")] * 3_000)
     ws.transport.abort()
 
 
-async def churn(target: Target) -> None:
+async def churn(victim: Victim) -> None:
     """Begin and end subscriptions without end."""
-    ws = await opened(target)
+    ws = await opened(victim)
     for number in range(1_500):
-        await _sent(ws, subscribe(str(number)), json.dumps({"id": str(number), "type": "complete"}))
+        await _sent(ws, subscribe(str(number), victim.watch), json.dumps({"id": str(number), "type": "complete"}))
     ws.transport.abort()
 
 
-async def crowd(target: Target) -> None:
+async def crowd(victim: Victim) -> None:
     """As many subscriptions as a connection takes, and more, on several."""
-    sockets = [await opened(target) for _ in range(5)]
+    sockets = [await opened(victim) for _ in range(5)]
     for ws in sockets:
-        await _sent(ws, *(subscribe(str(n)) for n in range(200)))
+        await _sent(ws, *(subscribe(str(n), victim.watch) for n in range(200)))
     await asyncio.sleep(1)
     for ws in sockets:
         ws.transport.abort()
 
 
-async def never_read(target: Target) -> None:
+async def never_read(victim: Victim) -> None:
     """Ask for much, and read nothing."""
-    query = "{" + " ".join(f"x{n}: pools {{ nodes {{ name description }} }}" for n in range(20)) + "}"
-    sockets = [await opened(target, max_queue=1) for _ in range(10)]
+    query = "{" + " ".join(f"x{n}: {victim.ask}" for n in range(20)) + "}"
+    sockets = [await opened(victim, max_queue=1) for _ in range(10)]
     for ws in sockets:
         ws.transport.pause_reading()
         with suppress(TimeoutError):
@@ -93,44 +116,45 @@ async def never_read(target: Target) -> None:
         ws.transport.abort()
 
 
-async def nonsense(target: Target) -> None:
+async def nonsense(victim: Victim) -> None:
     """Messages of every wrong form, each on a connection of its own."""
     wrong: list[str | bytes] = [
         "", "{", "[]", "7", "null", "{}", '{"type": null}', '{"type": "subscribe"}', b"\x00", b"\xff" * 1000,
-        "[" * 200_000,        subscribe("x" * 100_000), subscribe(""), json.dumps({"id": {}, "type": "complete"}),
+        "[" * 200_000, subscribe("x" * 100_000, victim.watch), subscribe("", victim.watch),
+        json.dumps({"id": {}, "type": "complete"}),
         '{"type": "connection_init"}',
         json.dumps({"id": "1", "type": "subscribe", "payload": {"query": ["x"]}}), '{"type": "next"}', "x" * 1_100_000,
-        subscribe("1", "{" * 50_000), subscribe("1", variables={"x": [[[[[]]]]]}),
+        subscribe("1", "{" * 50_000), subscribe("1", victim.watch, variables={"x": [[[[[]]]]]}),
         '{"type": "subscribe", "id": "\\ud83d"}',
     ]  # fmt: skip
     for message in wrong:
-        ws = await opened(target)
+        ws = await opened(victim)
         await _sent(ws, message)
         ws.transport.abort()
 
 
-async def compressed(target: Target) -> None:
+async def compressed(victim: Victim) -> None:
     """Offer extensions and versions that are not served."""
     with suppress(websockets.InvalidHandshake):
-        ws = await opened(target, compression="deflate", additional_headers={"Origin": "http://evil.example.com"})
+        ws = await opened(victim, compression="deflate", additional_headers={"Origin": "http://evil.example.com"})
         await ws.close()
 
 
-async def storms(target: Target) -> None:
+async def storms(victim: Victim) -> None:
     """All come back at once, again and again."""
     for _ in range(3):
-        sockets = await asyncio.gather(*(opened(target) for _ in range(150)))
-        await asyncio.gather(*(_sent(ws, subscribe("1")) for ws in sockets))
+        sockets = await asyncio.gather(*(opened(victim) for _ in range(150)))
+        await asyncio.gather(*(_sent(ws, subscribe("1", victim.watch)) for ws in sockets))
         await asyncio.gather(*(ws.recv() for ws in sockets))
         await asyncio.gather(*(ws.close() for ws in sockets))
 
 
-async def expensive(target: Target) -> None:
+async def expensive(victim: Victim) -> None:
     """Subscriptions to what is refused, over and over."""
     deep = (
         "subscription { poolChanges { pool { " + "adapters { nodes { pool { " * 20 + "name" + " } } }" * 20 + " } } }"
     )
-    ws = await opened(target)
+    ws = await opened(victim)
     await _sent(ws, *(subscribe(str(n), deep) for n in range(1_000)))
     ws.transport.abort()
 
@@ -139,6 +163,6 @@ async def expensive(target: Target) -> None:
     "abuse",
     [many_silent, cut_everywhere, pings, churn, crowd, never_read, nonsense, compressed, storms, expensive],
 )
-async def test_what_one_client_does_is_felt_by_no_other(target: Target, abuse: Abuse) -> None:
+async def test_what_one_client_does_is_felt_by_no_other(victim: Victim, abuse: Abuse) -> None:
     async with asyncio.timeout(60):
-        await abuse(target)
+        await abuse(victim)
