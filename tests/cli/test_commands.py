@@ -57,7 +57,7 @@ def test_every_flag_of_the_client_is_a_setting() -> None:
 
 def test_every_flag_of_the_server_is_a_setting() -> None:
     told = {field.name for field in fields(ServerFlags)}
-    assert told == Settings.model_fields.keys() - {"mongo_uri", "database_prefix"}
+    assert told == Settings.model_fields.keys() - {"mongo_uri", "database_prefix", "limits"}
 
 
 def test_the_defaults_in_the_help_are_those_of_the_settings(command: Callable[..., Answer]) -> None:

@@ -793,14 +793,14 @@ async def test_changes_while_the_watches_were_broken_are_noticed(plant: Plant) -
 # Many
 
 
-async def test_a_thousand_adapters_in_fifty_pools_run_and_are_then_left_alone(plant: Plant) -> None:
-    pools = [pool(number) for number in range(1, 51)]
+async def test_many_adapters_in_many_pools_run_and_are_then_left_alone(plant: Plant) -> None:
+    pools = [pool(number) for number in range(1, 11)]
     for number, one in enumerate(pools):
         plant.server.wishing(one, *(adapter(number * 20 + i) for i in range(20)))
         plant.cluster.put(resource(one))
     await plant.settle()
     phases = plant.server.phases()
-    assert len(phases) == 1000
+    assert len(phases) == 200
     assert set(phases.values()) == {Phase.AVAILABLE}
     writes, reports = plant.writes, len(plant.server.reports)
     await plant.look_again()
