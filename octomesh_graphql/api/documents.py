@@ -7,7 +7,8 @@ attacked itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, cast
@@ -44,6 +45,7 @@ from graphql.error import GraphQLSyntaxError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
+from strawberry.types.graphql import OperationType
 
 from octomesh_graphql.api.errors import FailureCode, failure, invalid
 from octomesh_graphql.limits import Limits
@@ -57,6 +59,9 @@ WEIGHTS: Final = {"configuration": 50}
 
 COUNTED_BY_THEIR_CONNECTION: Final = frozenset({"edges", "nodes", "items"})
 
+LONG: Final = 5_000
+"""Cost from which on an operation is long work: a tenth of a second without a pause, when ten at once would be one."""
+
 DOCUMENTS_KEPT: Final = 256
 """Parsed and validated documents kept in memory: more than the distinct ones that real clients send."""
 
@@ -68,6 +73,8 @@ _TOO_MUCH: Final = 10**10  # where counting stops, so that numbers stay small ho
 
 class BoundedDocuments(SchemaExtension):
     """Parses within bounds, refuses what asks for too much, and validates; the work of known documents is kept."""
+
+    _extent: Extent
 
     def on_parse(self) -> Iterator[None]:
         context = self.execution_context
@@ -83,14 +90,21 @@ class BoundedDocuments(SchemaExtension):
             named = context._provided_operation_name
             rules = context.validation_rules
             validated = _kept(_validated, context.query)
-            refused = refusal(schema, document, context.variables or {}, limits_of(context), named=named)
-            refused = refused or _ambiguity(document, named)
+            self._extent = extent_of(schema, document, context.variables or {}, named)
+            refused = refusal(document, self._extent, limits_of(context)) or _ambiguity(document, named)
             try:
                 context.pre_execution_errors = [refused] if refused else validated(schema, document, rules)
             except ValueError:  # Python reads no number of more than 4,300 digits
                 digits = failure(FailureCode.BAD_USER_INPUT, "A number in the document has too many digits.")
                 context.pre_execution_errors = [digits]
         yield
+
+    async def on_execute(self) -> AsyncIterator[None]:
+        """Long work is done one after the other, so that in between there is time for all the short."""
+        run = self.execution_context
+        lasts = run.operation_type is OperationType.SUBSCRIPTION
+        async with nullcontext() if lasts or self._extent.cost < LONG else cast(Any, run.schema).long_work:
+            yield
 
 
 def limits_of(run: ExecutionContext) -> Limits:
@@ -151,17 +165,16 @@ class Extent:
         return Extent(max(self.depth, other.depth), min(self.cost + other.cost, _TOO_MUCH))
 
 
-def refusal(
-    schema: GraphQLSchema,
-    document: DocumentNode,
-    variables: Mapping[str, Any],
-    limits: Limits,
-    *,
-    named: str | None = None,
-) -> GraphQLError | None:
-    """Why this document, of which the operation `named` is to be run, asks for too much, if it does."""
+def extent_of(
+    schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any], named: str | None = None
+) -> Extent:
+    """What the operation `named`, or the only one, asks for."""
     operation = get_operation_ast(document, named)
-    extent = _Walk(schema, document, variables).operation(operation) if operation else Extent()
+    return _Walk(schema, document, variables).operation(operation) if operation else Extent()
+
+
+def refusal(document: DocumentNode, extent: Extent, limits: Limits) -> GraphQLError | None:
+    """Why this document, of which an operation of that extent is to be run, asks for too much, if it does."""
     written = _kept(_written, document.loc.source.body if document.loc else None)(document)
     bounds = (
         ("holds", written["operations"], limits.operations, "operations"),

@@ -76,6 +76,7 @@ class ServedSchema(strawberry.Schema):
     def __init__(self, limits: Limits, **parts: Any) -> None:
         super().__init__(**parts)
         self.limits = limits
+        self.long_work = asyncio.Lock()
         for optional in _optional_values(self._schema):
             if optional.default_value is None:
                 optional.default_value = Undefined  # absent is absent: nobody needs to read `= null` everywhere

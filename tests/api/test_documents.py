@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Any
 
 import pytest
 from graphql import GraphQLError
 
-from octomesh_graphql.api.documents import parsed, refusal
+from octomesh_graphql.api.admitting import OPEN
+from octomesh_graphql.api.documents import extent_of, parsed, refusal
 from octomesh_graphql.api.schema import build_schema
+from octomesh_graphql.api.visiting import TenantVisit
 from octomesh_graphql.limits import DEFAULT
+from octomesh_graphql.store.entities import TenantStore
+from octomesh_graphql.store.feed import Feed
+from octomesh_graphql.store.sessions import Sessions
 
 SCHEMA = build_schema()._schema
+LARGE = "adapters(first: 500) { nodes { rtId rtId rtId rtId rtId rtId rtId rtId rtId rtId } }"
 
 
 def told(document: str, amounts: Mapping[str, int] | None = None, *, named: str | None = None, n: object = None) -> str:
     """Why it is refused, with limits of these amounts and this `$n`; or nothing."""
     limits = DEFAULT.model_copy(update=amounts)
     try:
-        error = refusal(SCHEMA, parsed(document, limits), {"n": n}, limits, named=named)
+        node = parsed(document, limits)
+        error = refusal(node, extent_of(SCHEMA, node, {"n": n}, named), limits)
     except GraphQLError as refused:
         error = refused
     return f"{(error.extensions or {})['code']}: {error.message}" if error else ""
@@ -88,3 +98,25 @@ def test_nesting_without_end_is_refused_however_much_may_be_written(document: st
 
 def test_a_fragment_that_contains_itself_is_walked_once() -> None:
     assert told("{...F} fragment F on Query {viewer {name} ...F}") == ""
+
+
+async def test_long_work_waits_for_its_turn_and_nothing_else_waits_for_it(
+    store: TenantStore, sessions: Sessions, feed: Feed
+) -> None:
+    schema, visit = build_schema(), TenantVisit(OPEN, sessions, feed, "r", tenant_id=store.tenant.id)
+    await visit.enter(None)
+
+    async def run(document: str) -> Any:
+        result = await schema.execute(document, context_value=await visit.context())
+        assert not result.errors
+        return result.data
+
+    async with schema.long_work:
+        waiting = [asyncio.create_task(run(f"{{ {LARGE} }}")) for _ in "ab"]
+        assert await run("{ viewer { name } }")
+        watch = f"subscription {{ poolChanges {{ kind pool {{ {LARGE} }} }} }}"
+        async with asyncio.timeout(10), aclosing(await schema.stream(watch, context_value=visit)) as changes:
+            live: Any = await anext(changes)
+            assert not live.errors
+        assert not any(task.done() for task in waiting)
+    assert await asyncio.gather(*waiting) == [{"adapters": {"nodes": []}}] * 2
