@@ -57,6 +57,8 @@ def pool_changes(
 ) -> AsyncIterator[Change]:
     """Changes of pools (None: of all), of their members too. Raises `InvalidCursor`."""
 
+    newest: dict[str, int] = {}
+
     def tell(events: Sequence[Event]) -> Iterator[Told]:
         latest: dict[str, Change] = {}
         for event in events:
@@ -64,10 +66,23 @@ def pool_changes(
                 if _among(change.rt_id, rt_ids):
                     latest[str(change.rt_id)] = _joined(latest.get(str(change.rt_id)), change)
         for index, change in enumerate(latest.values(), start=1):
-            yield events[-1].position if index == len(latest) else None, change
+            told = None if _is_outdated(change, newest) else change
+            yield events[-1].position if index == len(latest) else None, told
 
     interest = _Interest(matching={"pools": _ids(rt_ids)}, conflating=True, present=_snapshot_of_entity, tell=tell)
     return _follow(store, feed, interest, after)
+
+
+def _is_outdated(change: Change, newest: dict[str, int]) -> bool:
+    """Whether a pool was told as it was later: with the change of a member it is told as it is by then. `newest` has
+    the revisions told."""
+    rt_id = str(change.rt_id)
+    if change.entity is None:
+        newest.pop(rt_id, None)
+        return False
+    before, revision = newest.get(rt_id, 0), change.entity.revision
+    newest[rt_id] = max(before, revision)
+    return change.kind is ChangeKind.UPDATED and revision < before
 
 
 def adapter_changes(

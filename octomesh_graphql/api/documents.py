@@ -49,6 +49,7 @@ from strawberry.types.graphql import OperationType
 
 from octomesh_graphql.api.errors import FailureCode, failure, invalid
 from octomesh_graphql.limits import Limits
+from octomesh_graphql.store.mongo import patience
 from octomesh_graphql.store.paging import DEFAULT_ROWS, MAX_ROWS
 
 ERRORS: Final = 10
@@ -100,11 +101,15 @@ class BoundedDocuments(SchemaExtension):
         yield
 
     async def on_execute(self) -> AsyncIterator[None]:
-        """Long work is done one after the other, so that in between there is time for all the short."""
+        """Long work is done one after the other, so that in between there is time for all the short. No work waits for
+        the database without end; subscriptions, which last, begin at once."""
         run = self.execution_context
-        lasts = run.operation_type is OperationType.SUBSCRIPTION
-        async with nullcontext() if lasts or self._extent.cost < LONG else cast(Any, run.schema).long_work:
+        if run.operation_type is OperationType.SUBSCRIPTION:
             yield
+            return
+        async with nullcontext() if self._extent.cost < LONG else cast(Any, run.schema).long_work:
+            with patience():
+                yield
 
 
 def limits_of(run: ExecutionContext) -> Limits:

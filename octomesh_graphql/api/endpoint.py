@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from abc import abstractmethod
 from asyncio import Semaphore
@@ -67,6 +68,8 @@ class Endpoint(GraphQL[Any, None], Generic[C]):
             response = await self.answered(Request(scope, receive))
         except ClientDisconnect:
             return  # nobody waits for an answer
+        except asyncio.CancelledError:  # the server stops, and has waited long enough for the database
+            response = rejection(_unavailable("The server stops. Try again in a moment."))
         await response(scope, receive, send)
 
     async def answered(self, request: Request) -> Response:
@@ -160,4 +163,8 @@ def _turned_away(why: Exception) -> Rejected:
             message = "The issuer of access tokens does not answer. Try again in a moment."
         case _:
             message = "The database does not answer. Try again in a moment."
+    return _unavailable(message)
+
+
+def _unavailable(message: str) -> Rejected:
     return Rejected(503, FailureCode.UNAVAILABLE, message, {"retry-after": "2"})

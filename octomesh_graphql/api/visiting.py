@@ -16,6 +16,7 @@ from octomesh_graphql.domain.caller import Caller
 from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.domain.tenant import no_tenant
 from octomesh_graphql.store.feed import Feed
+from octomesh_graphql.store.mongo import patience
 from octomesh_graphql.store.sessions import Sessions
 
 C = TypeVar("C", Context, AgentContext)
@@ -42,7 +43,8 @@ class Visit(ABC, Generic[C]):
         tenant is gone."""
         if self.caller is None or self.caller.is_over(now()):
             raise Unauthenticated("The token has expired.")
-        return await self._context(self.caller)
+        with patience():
+            return await self._context(self.caller)
 
     @abstractmethod
     async def _admitted(self, token: str | None) -> Caller:

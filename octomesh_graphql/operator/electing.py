@@ -57,6 +57,11 @@ class LeaseObject(Protocol):
         ...
 
 
+def new_identity() -> str:
+    """A name that no other process has. One keeps it: a lease that it could not release in time is still its own."""
+    return f"{socket.gethostname()}_{secrets.token_hex(4)}"
+
+
 class Candidate:
     """One who wants to lead, and then does."""
 
@@ -65,10 +70,11 @@ class Candidate:
         lease: LeaseObject,
         times: LeaseTimes,
         *,
+        identity: str | None = None,
         clock: Callable[[], float] = boot_time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.identity: Final = f"{socket.gethostname()}_{secrets.token_hex(4)}"
+        self.identity: Final = identity or new_identity()
         self._lease = lease
         self._times = times
         self._clock = clock
@@ -124,13 +130,14 @@ class Candidate:
         return True
 
     def _free(self, lease: Object) -> bool:
-        """Whether nobody holds it, or its holder has been silent for all the time that we looked."""
+        """Whether nobody else holds it, or its holder has been silent for all the time that we looked."""
         version = lease["metadata"]["resourceVersion"]
         if version != self._seen_version:
             self._seen_version, self._seen_at = version, self._clock()
         spec = lease.get("spec") or {}
         lasts = spec.get("leaseDurationSeconds") or self._times.lease_seconds
-        return not spec.get("holderIdentity") or self._clock() - self._seen_at >= lasts
+        holder = spec.get("holderIdentity")
+        return holder in (None, "", self.identity) or self._clock() - self._seen_at >= lasts
 
     async def _write(self, lease: Object) -> None:
         """Hold it from now on: from before the request, since the others count from when it is stored."""
@@ -155,13 +162,17 @@ class Candidate:
     async def _keep(self) -> None:
         """Renew until that does not work any more."""
         try:
-            while (left := self._renewed_at + self._times.renew_seconds - self._clock()) > 0:
-                if not await self._renewed(left):
+            while self._left() > 0:
+                if not await self._renewed(self._left()):
                     break
-                await self._sleep(min(self._times.retry_seconds, left))
+                await self._sleep(max(0.0, min(self._times.retry_seconds, self._left())))
             log.warning("lost the lead", candidate=self.identity)
         finally:
             self._lost.set()
+
+    def _left(self) -> float:
+        """Seconds until the lead is over if it is not renewed; asked anew each time, since a process can be frozen."""
+        return self._renewed_at + self._times.renew_seconds - self._clock()
 
     async def _renewed(self, within: float) -> bool:
         """Try to renew. False only when somebody else leads; without an answer nothing is known."""

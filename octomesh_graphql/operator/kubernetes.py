@@ -36,7 +36,7 @@ from octomesh_graphql.operator.cluster import (
     Sighting,
     Step,
 )
-from octomesh_graphql.operator.electing import Candidate, LeaseTimes
+from octomesh_graphql.operator.electing import Candidate, LeaseTimes, new_identity
 from octomesh_graphql.operator.events import event_about, told_again
 from octomesh_graphql.operator.sightings import Told
 
@@ -92,6 +92,7 @@ class Kubernetes:
         self._name = name
         self._lease = _Lease(self, namespace, lease)
         self._times = times or LeaseTimes()
+        self._identity = new_identity()
         self._patience = patience or Patience()
         self._page = page
         self._sleep = sleep
@@ -243,7 +244,7 @@ class Kubernetes:
     # Leading
 
     def leading(self) -> AbstractAsyncContextManager[Leadership]:
-        return Candidate(self._lease, self._times).leading()
+        return Candidate(self._lease, self._times, identity=self._identity).leading()
 
     # Requests
 

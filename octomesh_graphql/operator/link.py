@@ -7,6 +7,7 @@ that knows the client library.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,6 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from octomesh_graphql.credentials import NOBODY, Credentials, NoToken, authorization
 from octomesh_graphql.domain.session import GRACE_SECONDS, AgentErrorCode, AgentRefused, OperatorFacts, Session
 from octomesh_graphql.domain.states import AdapterType
+from octomesh_graphql.domain.text import shown
 from octomesh_graphql.domain.wish import Finding, PoolWish, WishedAdapter
 from octomesh_graphql.operator.clocks import boot_time
 from octomesh_graphql.operator.server import LinkDown, ServerUnavailable
@@ -84,7 +86,7 @@ LookAgain = Callable[[str | None, str | None], None]
 
 
 class Link:
-    """The server, as an operator that is registered there sees it.
+    """The server, as an operator that is registered there sees it, as long as the lead is `held`.
 
     `look_again` is called with a tenant and a pool, or twice None: look at everything, which also comes with each
     connection. `lost` is called when the lease has run out. Both must only take a note.
@@ -98,6 +100,7 @@ class Link:
         look_again: LookAgain,
         lost: Hook = lambda: None,
         credentials: Credentials = NOBODY,
+        held: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = boot_time,
     ) -> None:
         self._url = f"ws{server_url.removeprefix('http').rstrip('/')}/agents/graphql"
@@ -105,6 +108,7 @@ class Link:
         self._look_again = look_again
         self._lost = lost
         self._credentials = credentials
+        self._held = held
         self._clock = clock
         self._transport: WebsocketsTransport | None = None
         self._session: Session | None = None
@@ -114,8 +118,7 @@ class Link:
         self._stale_at_once = 0
         self.connected = asyncio.Event()
         """Set while the server listens to us and we to it."""
-        self.trouble = "The server has not been asked yet."
-        """Why there is no connection, if there is none."""
+        self._trouble = "The server has not been asked yet."
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.Task[NoReturn]]:
@@ -144,6 +147,11 @@ class Link:
     def away(self) -> bool:
         """Whether the last lease is over, or there never was one. A session that is just being renewed is not that."""
         return self._clock() >= self._held_until
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no connection; empty: there is one."""
+        return self._trouble
 
     # What is asked and told
 
@@ -228,7 +236,7 @@ class Link:
         """Say it once: a server that is away for an hour would fill the log."""
         if trouble != self.trouble:
             log.warning("link to the server is down", reason=trouble)
-        self.trouble = trouble
+        self._trouble = trouble
 
     async def _stay(self) -> None:
         """Connected once; ends by raising what ended it."""
@@ -300,6 +308,8 @@ class Link:
             await self._register()
 
     async def _register(self) -> None:
+        if not self._held():  # it would end the session of the replica that leads now
+            raise LinkDown("The lead is not held any more.")
         sent = self._clock()
         facts = self._facts
         answer = await self._request(_REGISTER, id=facts.id, cluster=facts.cluster, version=facts.version)
@@ -363,7 +373,7 @@ class Link:
 
     def _arrived(self) -> None:
         log.info("linked to the server", url=self._url)
-        self.trouble = ""
+        self._trouble = ""
         self.connected.set()
 
     async def _until_stale(self) -> NoReturn:
@@ -459,5 +469,14 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError) or isinstance(cause, TimeoutError):
         return "it does not answer"
     if isinstance(cause, InvalidStatus):
-        return f"it answers {cause.response.status_code} instead of a WebSocket"
+        return f"it answers {cause.response.status_code} instead of a WebSocket{_said(cause.response.body)}"
     return (str(cause) or type(cause).__name__).rstrip(".")
+
+
+def _said(body: bytes | bytearray | None) -> str:
+    """Why, in the words of our server; what stands before it may say something else, which nobody would understand."""
+    try:
+        said = str(json.loads(body or b"")["errors"][0]["message"])
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return f": {shown(said, 200).rstrip('.')}"

@@ -74,6 +74,7 @@ class Term:
             credentials=plan.credentials,
             look_again=self._look_again,
             lost=self._look_at_all,
+            held=held,
         )
         self.reconciler = Reconciler(
             cluster,

@@ -38,6 +38,11 @@ class Server(Protocol):
         """Whether the last lease is over, or there never was one. A session that is just being renewed is not that."""
         ...
 
+    @property
+    def trouble(self) -> str:
+        """Why there is no connection, in a sentence; empty: there is one."""
+        ...
+
     async def claim(self, tenant_id: str, pool_rt_id: str, namespace: str) -> str:
         """Serve a pool from now on, in this session; returns its name."""
         ...

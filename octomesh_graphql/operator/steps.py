@@ -157,7 +157,7 @@ class Steps:
 
     def _session(self) -> Session:
         if self.server.session is None:
-            raise LinkDown("There is no session with the server.")
+            raise LinkDown(self.server.trouble or "There is no session with the server.")
         return self.server.session
 
     def must_lead(self) -> None:

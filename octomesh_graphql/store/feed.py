@@ -51,6 +51,7 @@ WAIT_MS: Final = 500
 """How long an idle stream takes to notice that it shall stop."""
 
 _HISTORY_SECONDS = 8.0  # a million writes of others take three; less than the 10 s after which MongoDB counts as gone
+_DROPPED = ("drop", "rename")  # of a collection, by itself or with its whole database
 _BACKLOG = 1_000  # events between the stream and the subscribers; beyond that the stream waits
 _STOP_SECONDS = 2.0  # the stream looks up every half second, unless MongoDB does not answer
 _RETRY_SECONDS = 5.0  # longest pause between attempts to open the stream again
@@ -277,6 +278,8 @@ class Feed:
         async with self._registry.mongo.watch(pipeline, database=database, start_at=after.time, wait_ms=1) as stream:
             while len(events) < HISTORY_EVENTS:
                 change = await stream.next()
+                if change and change["operationType"] in _DROPPED:
+                    raise ChangeHistoryLost("all of it was dropped")
                 if change is None:  # MongoDB gives nothing only when it has come to the end, however far that was
                     break
                 event = numbering.event(change)
@@ -333,11 +336,23 @@ class Feed:
                 place.idle_token = stream.resume_token
                 continue
             place.idle_token = None
+            if change["operationType"] in _DROPPED:
+                self._dropped(change)
+                continue
             self._tenant_changed(change)
             event = numbering.event(change)
             if event and (place.position is None or event.position > place.position):
                 place.position = event.position
                 await self._backlog.put(event)
+
+    def _dropped(self, change: Document) -> None:
+        """Somebody dropped a tenant's data beneath us: it is set up anew when it is next needed, and all look again."""
+        tenant_id = change["ns"]["db"].removeprefix(self._registry.prefix)
+        log.info("data was dropped", tenant=tenant_id, collection=change["ns"]["coll"])
+        self._registry.forget(tenant_id)
+        self.agents.everything()
+        for inbox in self._inboxes.get(tenant_id, ()):
+            inbox.fall_behind()
 
     def _tenant_changed(self, change: Document) -> None:
         """A tenant marked for deletion or gone: its subscriptions end, and agents find out by looking again."""
@@ -367,6 +382,9 @@ class Feed:
     async def _deliver(self, tenant_id: str, events: Sequence[Event]) -> None:
         try:
             completed = await self._with_pools(tenant_id, events)
+        except MongoUnavailable as error:
+            log.warning("events could not be completed, their subscribers read the history", reason=str(error))
+            completed = []
         except Exception:
             log.exception("events could not be completed, their subscribers read the history")
             completed = []
@@ -449,7 +467,7 @@ def _images(change: Document) -> tuple[CommunicationEntity | None, Communication
 def _pipeline(*, collections: Sequence[str], prefix: str | None = None) -> list[Document]:
     """What a stream lets through: writes to these collections, in databases with this prefix."""
     wanted: Document = {
-        "operationType": {"$in": ["insert", "update", "replace", "delete"]},
+        "operationType": {"$in": ["insert", "update", "replace", "delete", *_DROPPED]},
         "ns.coll": {"$in": list(collections)},
     }
     if prefix is not None:

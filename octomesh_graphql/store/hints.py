@@ -14,6 +14,7 @@ from octomesh_graphql.domain.adapter import Adapter
 from octomesh_graphql.domain.pool import Pool
 from octomesh_graphql.domain.session import adapter_agent
 from octomesh_graphql.domain.states import ConfigurationState, DeploymentState
+from octomesh_graphql.store.mongo import MongoUnavailable
 from octomesh_graphql.store.tenants import Registry
 
 if TYPE_CHECKING:
@@ -98,6 +99,9 @@ class Switchboard:
             return
         try:
             await self._tell(events)
+        except MongoUnavailable as error:
+            log.warning("events could not be told to agents, they look at everything", reason=str(error))
+            self.everything()
         except Exception:
             log.exception("events could not be told to agents, they look at everything")
             self.everything()

@@ -48,6 +48,7 @@ __all__ = [
     "Session",
     "Timestamp",
     "pack",
+    "patience",
     "run_admin_command",
     "unpack",
 ]
@@ -94,6 +95,9 @@ class ChangeHistoryLost(Exception):
     """The changes behind a position, or the state at a time, are no longer kept."""
 
 
+PATIENCE_SECONDS: Final = 10.0
+"""How long an operation may take, and so may all together that one request needs: see `patience`."""
+
 _CONNECTIONS: Final = 50
 """Operations and transactions under way at once in a process. Beyond that callers queue here and not in the driver,
 because PyMongo's asynchronous pool hands out connections unfairly when callers outnumber them."""
@@ -106,7 +110,7 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "journal": True,
     "retryWrites": True,
     "readConcernLevel": "majority",
-    "timeoutMS": 10_000,
+    "timeoutMS": int(PATIENCE_SECONDS * 1000),
     "serverSelectionTimeoutMS": 5_000,
     "connectTimeoutMS": 3_000,
     "heartbeatFrequencyMS": 2_000,
@@ -115,12 +119,22 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "tzinfo": UTC,
     "appname": "octomesh",
 }
-"""Acknowledged means majority-committed and journaled; reads see what was acknowledged; nothing hangs beyond 10 s."""
+"""Acknowledged means majority-committed and journaled; reads see what was acknowledged; nothing hangs beyond 10 s.
+While a primary is cut off from the other members but not from us, reads are as old as that cut until we hear of the next
+one, within two heartbeats; writes fail meanwhile."""
 
 _HISTORY_LOST = (286, 280, 136)  # ChangeStreamHistoryLost, ChangeStreamFatalError, CappedPositionLost
 _SNAPSHOT_LOST = (239, 246)  # SnapshotTooOld, SnapshotUnavailable: an index was made meanwhile
 _WRITE_CONFLICT = 112
 _DUPLICATE_KEY = 11000
+_PASSING = (
+    *(6, 7, 89, 9001),  # HostUnreachable, HostNotFound, NetworkTimeout, SocketException: among the members
+    *(24, 50, 202, 262),  # LockTimeout, MaxTimeMSExpired, NetworkInterfaceExceededTimeLimit, ExceededTimeLimit
+    *(64, 100, 133, 134),  # WriteConcernFailed, UnsatisfiableWriteConcern, no member to read from, no majority yet
+    *(91, 189, 10107, 11600, 11601, 11602, 13435, 13436),  # it ends, is interrupted, or is no primary any more
+    14031,  # OutOfDiskSpace
+)
+"""By what MongoDB refuses work that it may do a moment later."""
 _BATCH = 10_000  # documents per answer: one page is one round trip
 _PLAIN: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
 
@@ -227,10 +241,14 @@ class Mongo:
             await self._client.drop_database(database)
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
-        """Run `work` in one transaction: all of it is stored, or nothing. `work` may run several times."""
-        async with self._operation(), await _settled(self._client.start_session()) as session:
-            result: T = await session.with_transaction(work)
-            return result
+        """Run `work` in one transaction: all of it is stored, or nothing."""
+        async with (
+            self._operation(),
+            await _settled(self._client.start_session()) as session,
+            # Not `with_transaction`: it repeats a commit for two minutes, whatever time-out there is.
+            await _settled(session.start_transaction()),
+        ):
+            return await work(session)
 
     @asynccontextmanager
     async def watch(
@@ -289,6 +307,13 @@ class ChangeStream:
         """Where another stream would go on."""
         token: Mapping[str, Any] | None = self._stream.resume_token
         return token
+
+
+@contextmanager
+def patience() -> Iterator[None]:
+    """All operations of the block together have the time of one; beyond it they raise `MongoUnavailable` at once."""
+    with pymongo.timeout(PATIENCE_SECONDS):
+        yield
 
 
 async def run_admin_command(uri: str, command: Mapping[str, Any], *, database: str = "admin") -> Document:
@@ -370,7 +395,7 @@ def _refusal(error: OperationFailure) -> Exception:
         return ChangeHistoryLost(str(error))
     if error.code == _WRITE_CONFLICT or error.has_error_label("TransientTransactionError"):
         return Raced("another write came first")
-    if error.timeout or error.has_error_label("RetryableWriteError"):
+    if error.timeout or error.code in _PASSING or error.has_error_label("RetryableWriteError"):
         return MongoUnavailable(f"MongoDB did not answer in time: {_short(error)}")
     name = (error.details or {}).get("codeName", "")
     return MongoCommandFailed(_short(error), error.code or 0, str(name))
