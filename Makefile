@@ -26,7 +26,7 @@ NODE := command -v npm >/dev/null && node -e \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run pages web node test test-browser test-conformance test-hostile test-cluster \
+.PHONY: help run pages web node test test-browser test-conformance test-hostile test-cluster test-faults \
 	screenshots measure-panel schema lint format lock clean
 
 help: ## List what can be made
@@ -71,6 +71,11 @@ test-hostile: $(DEV) ## Send everything one should not, and watch the server sta
 test-cluster: $(DEV) ## Run the tests against a real Kubernetes API server, which is built once if there is none
 	@assets=$$(scripts/kubernetes-control-plane) && KUBEBUILDER_ASSETS="$$assets" \
 		$(BIN)/python -m pytest -n 2 tests/cluster $(ARGS)
+
+# Two workers: most of the time is waiting until what was broken is noticed. A run tells the seed that repeats it.
+test-faults: $(DEV) ## Break database, servers and cluster (FAULT_SEED=N repeats a run, ARGS='--some 5' takes 5 of tests/faults)
+	@assets=$$(scripts/kubernetes-control-plane) && KUBEBUILDER_ASSETS="$$assets" \
+		$(BIN)/python -m pytest -n 2 tests/faults tests/cluster/test_faults*.py $(ARGS)
 
 screenshots: node $(BROWSER) ## Take the pictures of the Admin Panel in README.md anew, with a browser as in test-browser
 	@$(MAKE) --no-print-directory web

@@ -75,6 +75,7 @@ class FakeServer:
         self.session: Session | None = Session(agent="plant-1", epoch=1)
         self.leased = True
         self.away = False
+        self.trouble = ""
         self.wishes: dict[PoolId, PoolWish] = {}
         self.claims: dict[PoolId, Session] = {}
         self.reports: list[tuple[PoolId, Sequence[Finding]]] = []
