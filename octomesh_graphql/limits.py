@@ -96,8 +96,15 @@ class Limits(BaseModel):
     aliases: int = _from(0, 10_000, 50)
     """Fields under another name: the one way to ask for the same thing often."""
 
+    introspection_aliases: int = _from(0, 1_000, 2)
+    """The same where the schema is asked about itself, which is the longest answer there is. Tools use none."""
+
     fields: int = _from(100, 100_000, 1_000)
     """Fields written down, those of a fragment once."""
+
+    pairs: int = _from(100, 1_000_000, 10_000)
+    """Pairs of fields that are one in the answer, because validation compares each two. Thirty components that ask for
+    the same five fields of a thing make 2,175; the limit takes some 60 ms."""
 
     depth: int = _from(14, 100, 16)
     """Fields inside fields. The question about the schema needs 14, a pool's adapters' pool 6."""

@@ -157,7 +157,7 @@ async def _follow(store: TenantStore, feed: Feed, interest: _Interest, after: st
         while not inbox.closed:
             try:
                 if position is None:
-                    async for position, change in _present(store, interest):
+                    async for position, change in _present(store, feed, interest):
                         if change:
                             yield replace(change, cursor=_closed(seal, position))
                     reading_back = False
@@ -173,8 +173,11 @@ async def _follow(store: TenantStore, feed: Feed, interest: _Interest, after: st
                 yield interest.change(cursor=_closed(seal, None), kind=ChangeKind.RESYNC)
 
 
-async def _present(store: TenantStore, interest: _Interest) -> AsyncIterator[Told]:
+async def _present(store: TenantStore, feed: Feed, interest: _Interest) -> AsyncIterator[Told]:
     """The present state, all as of one moment, and LIVE with the position of that moment.
+
+    A few are told at a time, page by page: a thousand who come at once would have all of it in memory, and keep
+    everybody else waiting.
 
     Raises `ChangeHistoryLost` when telling it takes longer than MongoDB keeps that moment.
     """
@@ -184,11 +187,12 @@ async def _present(store: TenantStore, interest: _Interest) -> AsyncIterator[Tol
         first = True
         while first or more:
             first = False
-            entities, more, moment = await store.snapshot(collection, matching, more, moment)
-            for entity in entities:
-                change = interest.present(entity)
-                if change:
-                    yield None, change
+            async with feed.snapshots.turn():
+                entities, more, moment = await store.snapshot(collection, matching, more, moment)
+                for entity in entities:
+                    change = interest.present(entity)
+                    if change:
+                        yield None, change
     assert moment is not None
     yield Position.behind(moment), interest.change(cursor="", kind=ChangeKind.LIVE)
 

@@ -29,7 +29,9 @@ from graphql import (
     IntValueNode,
     NullValueNode,
     OperationDefinitionNode,
+    SchemaMetaFieldDef,
     SelectionSetNode,
+    TypeMetaFieldDef,
     ValueNode,
     VariableNode,
     Visitor,
@@ -55,6 +57,10 @@ from octomesh_graphql.store.paging import DEFAULT_ROWS, MAX_ROWS
 ERRORS: Final = 10
 """Problems of a refused mutation that are reckoned with; there is one for each wrong field or adapter."""
 
+SCHEMA_ROWS: Final = 5
+"""Rows that lists are reckoned with where the schema is asked about itself. With it GraphiQL's question counts as long
+work, and fits; what nests deeper is bounded by graphql-core, and what is asked several times by aliases."""
+
 WEIGHTS: Final = {"configuration": 50}
 """Fields that weigh more than others: a configuration may have 64 KiB."""
 
@@ -69,6 +75,7 @@ DOCUMENTS_KEPT: Final = 256
 CHARACTERS_KEPT: Final = 4_000
 """Longest document that is kept: twice the introspection query. Parsed, it takes some fifty times its length."""
 
+_INTROSPECTION: Final = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 _TOO_MUCH: Final = 10**10  # where counting stops, so that numbers stay small however deep lists nest
 
 
@@ -187,6 +194,8 @@ def refusal(document: DocumentNode, extent: Extent, limits: Limits) -> GraphQLEr
         ("holds", written["variables"], limits.variables, "variables"),
         ("holds", written["directives"], limits.directives, "directives"),
         ("holds", written["aliases"], limits.aliases, "aliases"),
+        ("holds", written["introspection"], limits.introspection_aliases, "aliases in questions about the schema"),
+        ("repeats fields, which makes", written["pairs"], limits.pairs, "pairs of the same one"),
         ("holds", written["fields"], limits.fields, "fields"),
         ("nests fields", extent.depth, limits.depth, "levels deep"),
         ("could answer with", extent.cost, limits.cost, "values"),
@@ -210,15 +219,28 @@ def _written(document: DocumentNode) -> Counter[str]:
 
 
 class _Count(Visitor):
+    """Counts what is written, without following anything.
+
+    Fields of one place and name are one in the answer. Validation compares each two of them, so pairs are counted. All
+    fragments of a type are taken for one place, because they may be spread in one.
+    """
+
     def __init__(self) -> None:
         super().__init__()
         self.amounts = Counter[str]()
+        self._places: dict[tuple[int, str], int] = {}
+        self._met = Counter[int]()
+        self._within: list[tuple[int, bool]] = []
+        """The place that the walk is in, those around it, and whether the schema is asked about itself there."""
 
     def enter_operation_definition(self, *_: Any) -> None:
         self.amounts["operations"] += 1
+        self._within = [(self._place(0, f"operation {self.amounts['operations']}"), False)]
 
-    def enter_fragment_definition(self, *_: Any) -> None:
+    def enter_fragment_definition(self, node: FragmentDefinitionNode, *_: Any) -> None:
         self.amounts["fragments"] += 1
+        of = node.type_condition.name.value
+        self._within = [(self._place(0, of), of.startswith("__"))]
 
     def enter_variable_definition(self, *_: Any) -> None:
         self.amounts["variables"] += 1
@@ -227,8 +249,21 @@ class _Count(Visitor):
         self.amounts["directives"] += 1
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:
+        around, introspective = self._within[-1]
+        introspective = introspective or node.name.value in _INTROSPECTION
+        here = self._place(around, (node.alias or node.name).value)
         self.amounts["fields"] += 1
         self.amounts["aliases"] += node.alias is not None
+        self.amounts["introspection"] += introspective and node.alias is not None
+        self.amounts["pairs"] += self._met[here]
+        self._met[here] += 1
+        self._within.append((here, introspective))
+
+    def leave_field(self, *_: Any) -> None:
+        self._within.pop()
+
+    def _place(self, around: int, name: str) -> int:
+        return self._places.setdefault((around, name), len(self._places) + 1)
 
 
 class _Walk:
@@ -270,6 +305,7 @@ class _Walk:
     def _field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Extent:
         known = isinstance(parent, GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType)
         declared = getattr(parent, "fields", {}).get(node.name.value) if known else None
+        declared = declared or _INTROSPECTION.get(node.name.value)
         kind = get_named_type(declared.type) if declared else None
         below = self._selections(node.selection_set, kind)
         rows = self._rows(node, declared.type, kind) if declared and kind else 1
@@ -290,7 +326,7 @@ class _Walk:
         if not is_list_type(get_nullable_type(declared)) or node.name.value in COUNTED_BY_THEIR_CONNECTION:
             return 1
         if kind.name.startswith("__"):
-            return 1  # the schema asked about itself: graphql-core bounds how deep its lists may nest
+            return SCHEMA_ROWS
         return ERRORS if node.name.value == "errors" else MAX_ROWS
 
     def _page(self, node: FieldNode) -> int:

@@ -46,7 +46,7 @@ POOLS: Final = Codec(Pool, {"ckTypeId": Pool.ck_type_id})
 ADAPTERS: Final = Codec(Adapter, {"ckTypeId": Adapter.ck_type_id})
 _TRANSITIONS: Final = Codec(Transition)
 
-_SNAPSHOT_ROWS = 100  # of at most 64 KiB configuration each: an answer stays below MongoDB's 16 MiB
+_SNAPSHOT_ROWS = 25  # of at most 64 KiB configuration each; who does not read keeps them in memory for a while
 
 
 class TenantStore:

@@ -32,6 +32,7 @@ from octomesh_graphql.store.mongo import (
     Timestamp,
 )
 from octomesh_graphql.store.tenants import TENANTS, Registry
+from octomesh_graphql.store.turns import Turns
 
 log = structlog.get_logger()
 
@@ -46,6 +47,12 @@ HISTORY_EVENTS: Final = 256
 
 HISTORY_READERS: Final = 8
 """History streams open at once: a thousand clients that come back together take turns."""
+
+SNAPSHOTS_AT_ONCE: Final = 8
+"""Pages of snapshots told at once, for the same reason."""
+
+SNAPSHOT_SECONDS: Final = 0.5
+"""How long a turn at that lasts at most, for the sake of all others when a client reads slowly or not at all."""
 
 WAIT_MS: Final = 500
 """How long an idle stream takes to notice that it shall stop."""
@@ -195,6 +202,8 @@ class Feed:
         """Whether the server is on its way out."""
         self._inboxes: dict[str, set[Inbox]] = {}
         self._readers = asyncio.Semaphore(HISTORY_READERS)
+        self.snapshots = Turns(SNAPSHOTS_AT_ONCE, SNAPSHOT_SECONDS)
+        """Whose turn it is to read and tell a page of the present."""
         self._backlog: asyncio.Queue[Event] = asyncio.Queue(_BACKLOG)
         self._stopping = False
         self._place = _Place()

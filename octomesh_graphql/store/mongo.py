@@ -120,8 +120,8 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "appname": "octomesh",
 }
 """Acknowledged means majority-committed and journaled; reads see what was acknowledged; nothing hangs beyond 10 s.
-While a primary is cut off from the other members but not from us, reads are as old as that cut until we hear of the next
-one, within two heartbeats; writes fail meanwhile."""
+While a primary is cut off from the other members but not from us, reads are as old as that cut until we hear of the
+next one, within two heartbeats; writes fail meanwhile."""
 
 _HISTORY_LOST = (286, 280, 136)  # ChangeStreamHistoryLost, ChangeStreamFatalError, CappedPositionLost
 _SNAPSHOT_LOST = (239, 246)  # SnapshotTooOld, SnapshotUnavailable: an index was made meanwhile
