@@ -7,6 +7,7 @@ starts over.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -53,9 +54,17 @@ class _Interest:
 
 
 def pool_changes(
-    store: TenantStore, feed: Feed, *, rt_ids: Collection[str] | None = None, after: str | None = None
+    store: TenantStore,
+    feed: Feed,
+    *,
+    rt_ids: Collection[str] | None = None,
+    after: str | None = None,
+    line: asyncio.Lock | None = None,
 ) -> AsyncIterator[Change]:
-    """Changes of pools (None: of all), of their members too. Raises `InvalidCursor`."""
+    """Changes of pools (None: of all), of their members too. Raises `InvalidCursor`.
+
+    What is told on one `line`, a WebSocket for instance, begins one after the other.
+    """
 
     newest: dict[str, int] = {}
 
@@ -70,7 +79,7 @@ def pool_changes(
             yield events[-1].position if index == len(latest) else None, told
 
     interest = _Interest(matching={"pools": _ids(rt_ids)}, conflating=True, present=_snapshot_of_entity, tell=tell)
-    return _follow(store, feed, interest, after)
+    return _follow(store, feed, interest, after, line or asyncio.Lock())
 
 
 def _is_outdated(change: Change, newest: dict[str, int]) -> bool:
@@ -92,6 +101,7 @@ def adapter_changes(
     pool_rt_ids: Collection[str] | None = None,
     rt_ids: Collection[str] | None = None,
     after: str | None = None,
+    line: asyncio.Lock | None = None,
 ) -> AsyncIterator[Change]:
     """Changes of adapters (None: of all); with `pool_rt_ids` of those that are or were in these pools."""
 
@@ -106,7 +116,7 @@ def adapter_changes(
     if pool_rt_ids is not None:
         query["poolRtId"] = {"$in": [ObjectId(rt_id) for rt_id in pool_rt_ids]}
     interest = _Interest(matching={"adapters": query}, conflating=True, present=_snapshot_of_entity, tell=tell)
-    return _follow(store, feed, interest, after)
+    return _follow(store, feed, interest, after, line or asyncio.Lock())
 
 
 def communication_state_changes(
@@ -117,6 +127,7 @@ def communication_state_changes(
     adapter_rt_ids: Collection[str] | None = None,
     states: Collection[CommunicationState] | None = None,
     after: str | None = None,
+    line: asyncio.Lock | None = None,
 ) -> AsyncIterator[Change]:
     """Every single transition of a communication state: of these pools and these adapters, or of all if neither is
     given."""
@@ -145,10 +156,12 @@ def communication_state_changes(
         tell=tell,
         change=CommunicationStateChange,
     )
-    return _follow(store, feed, interest, after)
+    return _follow(store, feed, interest, after, line or asyncio.Lock())
 
 
-async def _follow(store: TenantStore, feed: Feed, interest: _Interest, after: str | None) -> AsyncIterator[Change]:
+async def _follow(
+    store: TenantStore, feed: Feed, interest: _Interest, after: str | None, line: asyncio.Lock
+) -> AsyncIterator[Change]:
     """The story of one watcher, until it goes, its tenant is deleted or the server stops."""
     seal = store.seal.of("changes")
     position = _opened(seal, after)
@@ -157,7 +170,7 @@ async def _follow(store: TenantStore, feed: Feed, interest: _Interest, after: st
         while not inbox.closed:
             try:
                 if position is None:
-                    async for position, change in _present(store, feed, interest):
+                    async for position, change in _present(store, feed, interest, line):
                         if change:
                             yield replace(change, cursor=_closed(seal, position))
                     reading_back = False
@@ -173,11 +186,11 @@ async def _follow(store: TenantStore, feed: Feed, interest: _Interest, after: st
                 yield interest.change(cursor=_closed(seal, None), kind=ChangeKind.RESYNC)
 
 
-async def _present(store: TenantStore, feed: Feed, interest: _Interest) -> AsyncIterator[Told]:
+async def _present(store: TenantStore, feed: Feed, interest: _Interest, line: asyncio.Lock) -> AsyncIterator[Told]:
     """The present state, all as of one moment, and LIVE with the position of that moment.
 
-    A few are told at a time, page by page: a thousand who come at once would have all of it in memory, and keep
-    everybody else waiting.
+    A few are told at a time, page by page, and one on a line: a thousand who come at once would have all of it in
+    memory, and keep everybody else waiting.
 
     Raises `ChangeHistoryLost` when telling it takes longer than MongoDB keeps that moment.
     """
@@ -187,10 +200,10 @@ async def _present(store: TenantStore, feed: Feed, interest: _Interest) -> Async
         first = True
         while first or more:
             first = False
-            async with feed.snapshots.turn():
-                entities, more, moment = await store.snapshot(collection, matching, more, moment)
-                for entity in entities:
-                    change = interest.present(entity)
+            async with line, feed.snapshots.turn():
+                page, more, moment = await store.snapshot(collection, matching, more, moment)
+                while page:  # nothing that was told is kept: the next turn may be far away
+                    change = interest.present(page.popleft())
                     if change:
                         yield None, change
     assert moment is not None

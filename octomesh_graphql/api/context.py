@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ class Context:
     store: TenantStore
     feed: Feed
     request_id: str
+    line: asyncio.Lock
+    """Held by the one snapshot that is being told on the connection."""
 
     @cached_property
     def pools(self) -> DataLoader[str, Pool | None]:

@@ -69,7 +69,8 @@ class Subscription:
         description="Pools and what changes about them.", graphql_type=AsyncGenerator[PoolChange, None]
     )
     def pool_changes(self, info: Info[Context], rt_ids: RtIds = None, after: Cursor = None) -> AsyncIterator[Change]:
-        return watching.pool_changes(info.context.store, info.context.feed, rt_ids=rt_ids, after=after)
+        context = info.context
+        return watching.pool_changes(context.store, context.feed, rt_ids=rt_ids, after=after, line=context.line)
 
     @strawberry.subscription(
         description="Adapters and what changes about them.", graphql_type=AsyncGenerator[AdapterChange, None]
@@ -78,7 +79,12 @@ class Subscription:
         self, info: Info[Context], pool_rt_ids: PoolRtIds = None, rt_ids: RtIds = None, after: Cursor = None
     ) -> AsyncIterator[Change]:
         return watching.adapter_changes(
-            info.context.store, info.context.feed, pool_rt_ids=pool_rt_ids, rt_ids=rt_ids, after=after
+            info.context.store,
+            info.context.feed,
+            pool_rt_ids=pool_rt_ids,
+            rt_ids=rt_ids,
+            after=after,
+            line=info.context.line,
         )
 
     @strawberry.subscription(
@@ -108,4 +114,5 @@ class Subscription:
             adapter_rt_ids=adapter_rt_ids,
             states=states,
             after=after,
+            line=info.context.line,
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -61,6 +62,7 @@ class TenantVisit(Visit[Context]):
 
     tenant_id: str = ""
     _created: datetime | None = None
+    _line: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def _admitted(self, token: str | None) -> Caller:
         return await self.gate.user(token, self.tenant_id)
@@ -70,7 +72,7 @@ class TenantVisit(Visit[Context]):
         self._created = self._created or store.tenant.created
         if store.tenant.created != self._created:  # a namesake that is there by now
             raise Refused(no_tenant(self.tenant_id))
-        return Context(self.gate, caller, self.sessions, store, self.feed, self.request_id)
+        return Context(self.gate, caller, self.sessions, store, self.feed, self.request_id, self._line)
 
 
 @dataclass

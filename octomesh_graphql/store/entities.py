@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -188,7 +189,7 @@ class TenantStore:
 
     async def snapshot(
         self, collection: str, matching: Document, after: ObjectId | None, at: Timestamp | None
-    ) -> tuple[Sequence[CommunicationEntity], ObjectId | None, Timestamp]:
+    ) -> tuple[deque[CommunicationEntity], ObjectId | None, Timestamp]:
         """Some entities as they were `at` a time (None: now), in order of ids: them, where to go on, and the time.
 
         Raises `ChangeHistoryLost` when that time is no longer kept (five minutes, unless MongoDB is told otherwise).
@@ -212,7 +213,7 @@ class TenantStore:
         documents = answer["cursor"]["firstBatch"]
         decode = _pool if collection == "pools" else ADAPTERS.decode
         more = documents[-1]["_id"] if len(documents) == _SNAPSHOT_ROWS else None
-        return [decode(document) for document in documents], more, answer["cursor"]["atClusterTime"]
+        return deque(map(decode, documents)), more, answer["cursor"]["atClusterTime"]
 
     # Writing
 

@@ -51,8 +51,9 @@ HISTORY_READERS: Final = 8
 SNAPSHOTS_AT_ONCE: Final = 8
 """Pages of snapshots told at once, for the same reason."""
 
-SNAPSHOT_SECONDS: Final = 0.5
-"""How long a turn at that lasts at most, for the sake of all others when a client reads slowly or not at all."""
+SNAPSHOT_SECONDS: Final = 0.1
+"""How long a turn at that lasts at most, for the sake of all others when a client reads slowly or not at all. A page
+takes a tenth of it."""
 
 WAIT_MS: Final = 500
 """How long an idle stream takes to notice that it shall stop."""

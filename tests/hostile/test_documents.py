@@ -30,6 +30,15 @@ def overlapping(fields: int) -> str:
     return f"{{ pools {{ nodes {{ {parts} }} }} }}"
 
 
+def everything_often(times: int) -> str:
+    """The schema asked about itself, with an alias for each time at each of three levels."""
+    fields = " ".join(f"a{n}: fields {{ ...X }}" for n in range(times))
+    types = " ".join(f"b{n}: type {{ ...Y }}" for n in range(times))
+    names = " ".join(f"c{n}: fields {{ name }}" for n in range(times))
+    fragments = f"fragment X on __Field {{ {types} }} fragment Y on __Type {{ {names} }}"
+    return f"{{ __schema {{ types {{ {fields} }} }} }} {fragments}"
+
+
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "a cycle of 8": lambda: cycle(8),
     "a cycle of 60": lambda: cycle(60),
@@ -41,6 +50,12 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     ),
     "a thousand aliases": lambda: "{" + " ".join(f"a{n}: pools {{ totalCount }}" for n in range(1_000)) + "}",
     "the same field ten thousand times": lambda: "{ pools { " + "totalCount " * 10_000 + "} }",
+    "the same fields as often as may be": lambda: "{" + "pools { nodes { name } } " * 320 + "}",
+    "the same fields in fragments": lambda: (
+        "{ ...F0 } "
+        + " ".join(f"fragment F{n} on Query {{ ...F{n + 1} {'viewer { name } ' * 9} }}" for n in range(49))
+        + " fragment F49 on Query { viewer { name } }"
+    ),
     "mergeable fragments": lambda: overlapping(1_000),
     "a thousand directives": lambda: "{ pools " + "@include(if: true) " * 1_000 + "{ totalCount } }",
     "unknown directives": lambda: "{ pools " + "@x " * 1_000 + "{ totalCount } }",
@@ -60,6 +75,8 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "wide introspection": lambda: (
         "{" + " ".join(f"s{n}: __schema {{ types {{ fields {{ args {{ name }} }} }} }}" for n in range(45)) + "}"
     ),
+    "introspection, often": lambda: everything_often(12),
+    "introspection, as often as may be": lambda: everything_often(1),
     "suggestions": lambda: "{" + " ".join(f"pool{n}x" for n in range(900)) + "}",
     "half a character": lambda: '{ pools(search: "\\uD83D") { totalCount } }',
     "control characters": lambda: "{ \x00\x01\x1b[2J }",

@@ -166,3 +166,20 @@ async def expensive(victim: Victim) -> None:
 async def test_what_one_client_does_is_felt_by_no_other(victim: Victim, abuse: Abuse) -> None:
     async with asyncio.timeout(60):
         await abuse(victim)
+
+
+async def test_a_crowd_that_wants_everything_at_once_fills_no_memory(target: Target) -> None:
+    create = """mutation($name: String!, $configuration: JSON!) { createAdapter(input: { name: $name, type: EDGE,
+        imageName: "a/b", imageVersion: "1", configuration: $configuration }) { errors { message } } }"""
+    for number in range(60):
+        answer = await target.post(create, {"name": f"Large {number}", "configuration": {"x": "y" * 60_000}})
+        assert answer.json()["data"]["createAdapter"]["errors"] == []
+    everything = "subscription { adapterChanges { kind adapter { configuration } } }"
+    tenants = Victim(f"ws://{target.base}{target.path}", "", "")
+    sockets = [await opened(tenants, max_size=None, max_queue=1) for _ in range(10)]
+    for ws in sockets:
+        await _sent(ws, *(subscribe(str(number), everything) for number in range(40)))
+        ws.transport.pause_reading()
+    await asyncio.sleep(5)
+    for ws in sockets:
+        ws.transport.abort()

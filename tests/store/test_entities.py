@@ -386,7 +386,7 @@ async def test_a_page_of_large_configurations_arrives_whole(store: TenantStore) 
 
 
 async def test_a_snapshot_holds_what_was_there_at_its_moment(store: TenantStore) -> None:
-    there: Sequence[Pool] = [a_pool(name=f"Pool {number:03}") for number in range(150)]
+    there: Sequence[Pool] = [a_pool(name=f"Pool {number:03}") for number in range(40)]
     await stored(store, *there)
     first, more, moment = await store.snapshot("pools", {}, None, None)
     await stored(store, a_pool(name="Too late"))
