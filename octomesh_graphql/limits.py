@@ -39,7 +39,8 @@ class Limits(BaseModel):
     """Of a head; a larger one is answered 431. The longest token and query string fit twice."""
 
     stalled_seconds: float = _from(1, 3_600, 10)
-    """How long a peer may leave what was written to it unread, before the connection is dropped with all it holds."""
+    """In this time a peer has to read 64 KiB of what was written to it, or all there is; else the connection is dropped
+    with all it holds."""
 
     # A request: api/over_http.py
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.schema import BaseSchema
 
 from octomesh_graphql.api.admitting import OPEN, Gate
@@ -26,6 +28,8 @@ from octomesh_graphql.store.sessions import Sessions
 
 TENANT_PATH = "/tenants/{tenant_id}/graphql"
 AGENTS_PATH = "/agents/graphql"
+
+_ONE_SLASH_SHORT = re.compile(r"/tenants/[a-z0-9-]+")  # of the panel of a tenant
 
 
 def create_app(
@@ -46,10 +50,15 @@ def create_app(
     metrics = Metrics(feed)
     health = Health(sessions.registry, feed, metrics)
 
+    async def nowhere(request: Request, why: Exception) -> Response:
+        if _ONE_SLASH_SHORT.fullmatch(request.scope["path"]):
+            return RedirectResponse(f"{request.scope['path']}/")
+        return await pages.nowhere(request, why)
+
     async def failed(_: Request, __: Exception) -> Response:
         return rejection(Rejected(500, FailureCode.INTERNAL, "Something went wrong on the server."))
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route(TENANT_PATH, tenants),
             WebSocketRoute(TENANT_PATH, tenants),
@@ -62,9 +71,24 @@ def create_app(
             Route("/metrics", health.metrics),
             *pages.routes(),
         ],
-        middleware=[Middleware(Requests, metrics)],
-        exception_handlers={404: pages.nowhere, Exception: failed},
+        middleware=[Middleware(_AsSent), Middleware(Requests, metrics)],
+        exception_handlers={404: nowhere, Exception: failed},
     )
+    app.router.redirect_slashes = False  # it leads to whatever host the request names
+    return app
+
+
+class _AsSent:
+    """ASGI middleware: paths are matched as they were sent. Ours need no percent signs, and so nothing is reached by
+    two names."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "raw_path" in scope:
+            scope["path"] = scope["raw_path"].decode("latin-1")
+        await self._app(scope, receive, send)
 
 
 def _printed(schema: BaseSchema) -> Callable[[Request], Awaitable[Response]]:

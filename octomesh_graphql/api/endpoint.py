@@ -7,9 +7,8 @@ import json
 from abc import abstractmethod
 from asyncio import Semaphore
 from datetime import timedelta
-from typing import Any, Final, Generic
+from typing import Any, Generic
 
-import structlog
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -17,30 +16,25 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
-from octomesh_graphql.api.admitting import Forbidden, Gate, token_of
+from octomesh_graphql.api.admitting import Gate, token_of
+from octomesh_graphql.api.asking import Unclear, json_in
+from octomesh_graphql.api.entering import entered, unavailable
 from octomesh_graphql.api.errors import FailureCode
-from octomesh_graphql.api.issuer import IssuerSilent
-from octomesh_graphql.api.over_http import Rejected, answered, encoded, rejection
-from octomesh_graphql.api.over_websocket import Socket
+from octomesh_graphql.api.over_http import Rejected, accepted, answered, encoded, rejection
+from octomesh_graphql.api.over_websocket import Line, Socket
 from octomesh_graphql.api.pages import Pages
 from octomesh_graphql.api.requests import request_id
 from octomesh_graphql.api.schema import ServedSchema
-from octomesh_graphql.api.tokens import Unauthenticated
 from octomesh_graphql.api.visiting import AgentVisit, C, TenantVisit, Visit
-from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.store.feed import Feed
-from octomesh_graphql.store.mongo import MongoUnavailable
 from octomesh_graphql.store.sessions import Sessions
-
-log = structlog.get_logger()
-
-_TURNED_AWAY: Final = (Unauthenticated, Forbidden, Refused, IssuerSilent, MongoUnavailable)
 
 
 class Endpoint(GraphQL[Any, None], Generic[C]):
     """GraphQL on one path. The library serves its WebSockets; what a visitor finds is up to `visit`."""
 
     graphql_transport_ws_handler_class = Socket
+    websocket_adapter_class = Line
 
     def __init__(self, schema: ServedSchema, gate: Gate, sessions: Sessions, feed: Feed) -> None:
         super().__init__(
@@ -69,7 +63,7 @@ class Endpoint(GraphQL[Any, None], Generic[C]):
         except ClientDisconnect:
             return  # nobody waits for an answer
         except asyncio.CancelledError:  # the server stops, and has waited long enough for the database
-            response = rejection(_unavailable("The server stops. Try again in a moment."))
+            response = rejection(unavailable("The server stops. Try again in a moment."))
         await response(scope, receive, send)
 
     async def answered(self, request: Request) -> Response:
@@ -77,8 +71,7 @@ class Endpoint(GraphQL[Any, None], Generic[C]):
         visit = self.visit(request)
 
         async def enter() -> C:
-            await _entered(visit, token_of(request))
-            return await visit.context()
+            return await entered(visit, token_of(request))
 
         return await answered(request, self.served, enter)
 
@@ -89,7 +82,7 @@ class Endpoint(GraphQL[Any, None], Generic[C]):
         try:
             self._check_room()
             if token or not self._gate.asks:
-                await _entered(visit, token)
+                await entered(visit, token)
         except Rejected as no:
             await websocket.send_denial_response(rejection(no))
         else:
@@ -103,11 +96,11 @@ class Endpoint(GraphQL[Any, None], Generic[C]):
             raise Rejected(503, FailureCode.RATE_LIMITED, message, {"retry-after": "5"})
 
     def decode_json(self, data: str | bytes) -> object:
-        """A JSON value, as the standard has it."""
+        """A message of a WebSocket: JSON, as over HTTP."""
         try:
-            return json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise json.JSONDecodeError("not JSON", "", 0) from error
+            return json_in(data, "A message")
+        except Unclear as error:  # the library knows that it may be no JSON, and nothing else
+            raise json.JSONDecodeError(str(error), "", 0) from error
 
     def encode_json(self, data: object) -> str:
         """As over HTTP."""
@@ -128,7 +121,7 @@ class TenantEndpoint(Endpoint[Any]):
 
     async def answered(self, request: Request) -> Response:
         """An answer; for browsers GraphiQL, whatever the tenant: the page asks this API, and says if there is none."""
-        wants_page = "text/html" in request.headers.get("accept", "") and "query" not in request.query_params
+        wants_page = "text/html" in accepted(request) and "query" not in request.query_params
         if request.method in ("GET", "HEAD") and wants_page:
             return self._pages.graphiql()
         return await super().answered(request)
@@ -140,31 +133,3 @@ class AgentsEndpoint(Endpoint[Any]):
     def visit(self, connection: HTTPConnection) -> AgentVisit:
         """An agent."""
         return AgentVisit(self._gate, self._sessions, self._feed, request_id(connection))
-
-
-async def _entered(visit: Visit[Any], token: str | None) -> None:
-    """Let somebody in. Raises `Rejected` when they may not, or can't, be served."""
-    try:
-        await visit.enter(token)
-    except _TURNED_AWAY as error:
-        raise _turned_away(error) from error
-
-
-def _turned_away(why: Exception) -> Rejected:
-    match why:
-        case Unauthenticated():
-            return Rejected(401, FailureCode.UNAUTHENTICATED, str(why), {"www-authenticate": "Bearer"})
-        case Forbidden():
-            return Rejected(403, FailureCode.FORBIDDEN, str(why))
-        case Refused():
-            return Rejected(404, FailureCode.TENANT_NOT_FOUND, str(why))
-        case IssuerSilent():
-            log.warning("tokens can't be checked", reason=str(why))
-            message = "The issuer of access tokens does not answer. Try again in a moment."
-        case _:
-            message = "The database does not answer. Try again in a moment."
-    return _unavailable(message)
-
-
-def _unavailable(message: str) -> Rejected:
-    return Rejected(503, FailureCode.UNAVAILABLE, message, {"retry-after": "2"})

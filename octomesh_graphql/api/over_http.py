@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from graphql import GraphQLError
@@ -18,6 +17,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from octomesh_graphql.api.asking import Asked, Unclear, json_in, request_in
 from octomesh_graphql.api.errors import FailureCode
 from octomesh_graphql.api.schema import ServedSchema, TookTooLong
 from octomesh_graphql.limits import Limits
@@ -52,22 +52,13 @@ class Rejected(Exception):
         self.headers = headers or {}
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a request asks for."""
-
-    query: str
-    variables: dict[str, Any] | None
-    operation_name: str | None
-
-
 async def answered(request: Request, schema: ServedSchema, enter: Callable[[], Awaitable[Any]]) -> Response:
     """The answer to a request; `enter` lets the client in and gives the context of its operation.
 
     Raises what `enter` raises.
     """
     try:
-        media_type = understood(request.headers.get("accept"))
+        media_type = understood(accepted(request))
     except Rejected as no:
         return rejection(no)
     try:
@@ -77,15 +68,22 @@ async def answered(request: Request, schema: ServedSchema, enter: Callable[[], A
         result = await _run(schema, asked, context, _READS if request.method == "GET" else _WRITES)
     except Rejected as no:
         return rejection(no, media_type)
+    except Unclear as no:
+        return rejection(_malformed(str(no)), media_type)
     return _answer(result, media_type)
 
 
 # The head
 
 
-def understood(accept: str | None) -> str:
+def accepted(request: Request) -> str:
+    """All `Accept` lines of a request as one."""
+    return ", ".join(request.headers.getlist("accept"))
+
+
+def understood(accept: str) -> str:
     """The media type that the client likes best. Raises `Rejected` when it understands none of ours."""
-    if accept is None or not accept.strip():
+    if not accept.strip():
         return JSON
     ranges = [_range(each) for each in accept.split(",")]
     likings = {each: _liking(each, ranges) for each in (GRAPHQL_RESPONSE, JSON)}
@@ -147,13 +145,20 @@ def _check_type(content_type: str) -> None:
 
 
 async def _asked(request: Request, limits: Limits) -> Asked:
-    if request.method == "POST":
-        return _request_in(_json(await _body(request, limits), "The body"))
+    """Raises `Rejected`, `Unclear`, and ClientDisconnect."""
+    asked = request_in(
+        _queried(request) if request.method == "GET" else _json(await _body(request, limits), "The body")
+    )
+    if not asked.query:
+        raise Unclear("The request has no text of a document as 'query'.")
+    return asked
+
+
+def _queried(request: Request) -> dict[str, Any]:
+    """What a query string asks for. Raises `Unclear`."""
     given = request.query_params
     variables = _json(given["variables"].encode(errors="replace"), "'variables'") if "variables" in given else None
-    return _request_in(
-        {"query": given.get("query"), "variables": variables, "operationName": given.get("operationName")}
-    )
+    return {"query": given.get("query"), "variables": variables, "operationName": given.get("operationName")}
 
 
 async def _body(request: Request, limits: Limits) -> bytes:
@@ -177,40 +182,15 @@ def _too_large(limits: Limits) -> Rejected:
 
 
 def _json(data: bytes, what: str) -> Any:
-    """A JSON value as the standard has it. Raises `Rejected`: for NaN too, and for halves of characters."""
-    try:
-        text = data.decode()
-        value = json.loads(text, parse_constant=_no_constant)
-        if "\\ud" in text.lower():
+    """A JSON value. Raises `Unclear`: also for halves of characters, which nothing behind could name as well."""
+    value = json_in(data, what)
+    if b"\\ud" in data.lower():
+        try:
             json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        half = error.object[error.start]
-        raise _malformed(f"{what} holds half a character (U+{ord(half):04X}). Send whole ones.") from error
-    except (ValueError, RecursionError) as error:
-        raise _malformed(f"{what} is not JSON in UTF-8.") from error
+        except UnicodeEncodeError as error:
+            half = ord(error.object[error.start])
+            raise Unclear(f"{what} holds half a character (U+{half:04X}). Send whole ones.") from error
     return value
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _request_in(value: Any) -> Asked:
-    """The GraphQL request that a JSON value is. Raises `Rejected`."""
-    if isinstance(value, list):
-        raise _malformed("Batches are not served. Send one operation in each request.")
-    if not isinstance(value, dict):
-        raise _malformed("A GraphQL request is a JSON object with the text of a document as 'query'.")
-    query, variables, name = value.get("query"), value.get("variables"), value.get("operationName")
-    if not isinstance(query, str) or not query:
-        raise _malformed("The request has no text of a document as 'query'.")
-    if not isinstance(variables, dict | None):
-        raise _malformed("'variables' has to be an object.")
-    if not isinstance(name, str | None):
-        raise _malformed("'operationName' has to be text.")
-    if not isinstance(value.get("extensions"), dict | None):
-        raise _malformed("'extensions' has to be an object.")
-    return Asked(query, variables, name or None)
 
 
 def _malformed(message: str) -> Rejected:

@@ -7,24 +7,35 @@ from contextlib import suppress
 from typing import Any, Final, cast
 
 from graphql import GraphQLError
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from octomesh_graphql.actions.clock import now
-from octomesh_graphql.api.admitting import Forbidden, token_in
+from octomesh_graphql.api.admitting import token_in
+from octomesh_graphql.api.asking import Unclear, request_in
+from octomesh_graphql.api.entering import entered
 from octomesh_graphql.api.errors import FailureCode, failure
-from octomesh_graphql.api.issuer import IssuerSilent
+from octomesh_graphql.api.over_http import Rejected
 from octomesh_graphql.api.schema import ServedSchema
-from octomesh_graphql.api.tokens import Unauthenticated
 from octomesh_graphql.api.visiting import Visit
-from octomesh_graphql.domain.problem import Refused
-from octomesh_graphql.store.mongo import MongoUnavailable
 
 ID_CHARACTERS: Final = 128
 """Longest id of an operation; clients use numbers or UUIDs."""
 
 _REASON_BYTES: Final = 120  # of a close frame, which may have 123
 _GOOD_TO_RETRY: Final = 1013
+_FORBIDDEN: Final = 4403
+
+
+class Line(ASGIWebSocketAdapter):
+    """What carries the messages of a `Socket`."""
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close, with as much of the reason as there is room for: the library quotes in it what the client wrote."""
+        cut = reason.encode(errors="replace")[:_REASON_BYTES].decode(errors="ignore")
+        with suppress(RuntimeError, WebSocketDisconnect):  # it is closed already, or nobody is there any more
+            await super().close(code, cut)
 
 
 class Socket(BaseGraphQLTransportWSHandler[Any, None]):
@@ -33,7 +44,8 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
     _expiry: asyncio.TimerHandle | None = None
 
     async def handle_message(self, message: Any) -> None:
-        """Take one message."""
+        """Take one message, and let others have their turn: thousands may have come at once."""
+        await asyncio.sleep(0)
         if wrong := _wrong(message):
             await self.handle_invalid_message(wrong)
         else:
@@ -45,12 +57,10 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         payload = message.get("payload") or {}
         if visit.caller is None:
             try:
-                await visit.enter(token_in(payload))
-            except (IssuerSilent, MongoUnavailable) as error:
-                await self._close(_GOOD_TO_RETRY, str(error))
-                return
-            except (Unauthenticated, Forbidden, Refused) as error:
-                await self._close(4403, str(error))
+                await entered(visit, token_in(payload))
+            except Rejected as no:
+                code = _GOOD_TO_RETRY if no.code is FailureCode.UNAVAILABLE else _FORBIDDEN
+                await self.websocket.close(code, str(no))
                 return
         await super().handle_connection_init({"type": "connection_init", "payload": payload})
         if visit.caller and visit.caller.until and not self._expiry:
@@ -59,13 +69,19 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
 
     async def handle_subscribe(self, message: Any) -> None:
         """Begin an operation, if there are not too many."""
+        try:
+            asked = request_in(message.get("payload"))
+        except Unclear as no:
+            await self.handle_invalid_message(str(no))
+            return
         most = cast(ServedSchema, self.schema).limits.subscriptions
-        if self.connection_acknowledged and len(self.operations) >= most:
+        if self.connection_acknowledged and message["id"] not in self.operations and len(self.operations) >= most:
             many = f"{most} operations are under way on this connection; end one, or open another."
             error = failure(FailureCode.RATE_LIMITED, many).formatted
             await self.send_message({"id": message["id"], "type": "error", "payload": [error]})
         else:
-            await super().handle_subscribe(message)
+            payload: Any = {"query": asked.query, "variables": asked.variables, "operationName": asked.operation_name}
+            await super().handle_subscribe({"id": message["id"], "type": "subscribe", "payload": payload})
 
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
@@ -85,11 +101,8 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         await super().shutdown()
 
     def _expire(self) -> None:
-        self._closing = asyncio.create_task(self._close(4403, "The token has expired; come back with another one."))
-
-    async def _close(self, code: int, reason: str) -> None:
-        with suppress(RuntimeError):  # it is closed already
-            await self.websocket.close(code=code, reason=reason.encode()[:_REASON_BYTES].decode(errors="ignore"))
+        reason = "The token has expired; come back with another one."
+        self._closing = asyncio.create_task(self.websocket.close(_FORBIDDEN, reason))
 
 
 def _wrong(message: Any) -> str | None:
@@ -105,17 +118,4 @@ def _wrong(message: Any) -> str | None:
             id = message.get("id")
             if not isinstance(id, str) or not 1 <= len(id) <= ID_CHARACTERS:
                 return f"The id has to be text of 1 to {ID_CHARACTERS} characters"
-            if message["type"] == "subscribe" and not _is_request(message.get("payload")):
-                return "The payload is not a GraphQL request"
-            return None
-    return None  # the library names unknown types
-
-
-def _is_request(payload: Any) -> bool:
-    return (
-        isinstance(payload, dict)
-        and isinstance(payload.get("query"), str)
-        and isinstance(payload.get("variables"), dict | None)
-        and isinstance(payload.get("operationName"), str | None)
-        and isinstance(payload.get("extensions"), dict | None)
-    )
+    return None  # a request is looked at where it begins; the library names unknown types

@@ -12,10 +12,12 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from octomesh_graphql.api.metrics import Metrics
+from octomesh_graphql.domain.text import shown
 
 log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PATH_CHARACTERS = 200  # of a path in the log; ours are shorter
 _QUIET = ("/healthz", "/readyz", "/metrics")  # asked every few seconds by machines; logged only when they fail
 
 
@@ -68,7 +70,7 @@ def _logged(scope: Scope, status: int, seconds: float) -> None:
     log.info(
         "request",
         method=scope.get("method", "WEBSOCKET"),
-        path=scope["path"],
+        path=shown(scope["path"], _PATH_CHARACTERS),
         status=status,
         milliseconds=round(seconds * 1000, 1),
     )

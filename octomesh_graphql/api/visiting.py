@@ -33,11 +33,11 @@ class Visit(ABC, Generic[C]):
     request_id: str
     caller: Caller | None = None
 
-    async def enter(self, token: str | None) -> Caller:
-        """Let them in, if they may be here. Raises what the gate raises, and `Refused` for an unknown tenant."""
+    async def enter(self, token: str | None) -> C:
+        """Let them in, if they may be here; returns what their first operation finds. Raises what the gate raises, and
+        `Refused` for an unknown tenant."""
         self.caller = await self._admitted(token)
-        await self.context()
-        return self.caller
+        return await self.context()
 
     async def context(self) -> C:
         """What their next operation finds. Raises `Unauthenticated` when their time is over, and `Refused` when the

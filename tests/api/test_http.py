@@ -6,6 +6,7 @@ import json
 
 import httpx2 as httpx
 import pytest
+import websockets
 
 from octomesh_graphql.domain.tenant import RESERVED
 from octomesh_graphql.limits import DEFAULT
@@ -54,6 +55,23 @@ async def test_an_unknown_tenant_is_not_found_whatever_it_is_called(api: Api, te
     answer = await api.http.post(f"/tenants/{tenant}/graphql", json={"query": "{ viewer { name } }"})
     assert answer.status_code == 404
     assert answer.json()["errors"][0]["extensions"]["code"] == "TENANT_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/tenants/%61cme/graphql", "/tenants/acme%2fgraphql", "/tenants/acme/graphq%6c", "/agents/graphql/", "/%68ealthz"],
+)
+async def test_nothing_is_reached_by_two_names(api: Api, path: str) -> None:
+    answer = await api.http.post(path, json={"query": "{ __typename }"}, headers={"host": "elsewhere.example"})
+    assert answer.status_code == 404
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await websockets.connect(f"ws://{api.base}{path}")
+    assert refused.value.response.status_code in (403, 404)
+
+
+async def test_the_panel_of_a_tenant_is_found_without_its_slash_and_on_no_other_host(api: Api) -> None:
+    led = await api.http.get("/tenants/acme", headers={"host": "elsewhere.example"})
+    assert (led.status_code, led.headers["location"]) == (307, "/tenants/acme/")
 
 
 @pytest.mark.parametrize(

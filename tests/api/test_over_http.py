@@ -19,7 +19,6 @@ TYPENAME = json.dumps({"query": "{ __typename }"})
 @pytest.mark.parametrize(
     ("accept", "media_type"),
     [
-        (None, JSON),
         ("", JSON),
         ("*/*", JSON),
         ("application/*", JSON),
@@ -36,8 +35,14 @@ TYPENAME = json.dumps({"query": "{ __typename }"})
         (f"{GRAPHQL_RESPONSE};q=high, {JSON}", JSON),
     ],
 )
-def test_an_answer_has_the_form_its_client_likes_best(accept: str | None, media_type: str) -> None:
+def test_an_answer_has_the_form_its_client_likes_best(accept: str, media_type: str) -> None:
     assert understood(accept) == media_type
+
+
+async def test_several_lines_about_the_form_count_as_one(api: Api) -> None:
+    lines = [("accept", "text/plain"), ("accept", GRAPHQL_RESPONSE), ("content-type", JSON)]
+    answer = await api.http.post(api.path, content=TYPENAME, headers=lines)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, f"{GRAPHQL_RESPONSE}; charset=utf-8")
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", f"{JSON};q=0", "*/*;q=0", "nonsense", "*/*;q=7"])

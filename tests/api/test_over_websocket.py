@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import websockets
 
 from octomesh_graphql.api.over_websocket import ID_CHARACTERS
+from octomesh_graphql.api.over_websocket import Socket as OurSocket
 from octomesh_graphql.store.entities import TenantStore
 from tests.api.conftest import Api, Socket, limited
 from tests.builders import created_pool
@@ -34,6 +37,11 @@ async def closed(socket: Socket) -> int:
         await socket.ws.wait_closed()
     code: int = socket.ws.close_code
     return code
+
+
+def faults(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the log says that somebody would have to look into."""
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize("protocols", [("graphql-ws",), ("soap", "mqtt")])
@@ -85,6 +93,10 @@ async def test_a_connection_is_opened_once(api: Api) -> None:
         "{}",
         '{"type": 7}',
         '{"type": "start"}',
+        '{"type": "%s"}' % ("x" * 500),
+        '{"type": "%s"}' % ("ü" * 61 + "x"),
+        '{"type": "\\ud800"}',
+        '{"type": "ping", "payload": {"x": NaN}}',
         '{"type": "connection_ack"}',
         '{"type": "next", "id": "1", "payload": {}}',
         '{"type": "error", "id": "1", "payload": []}',
@@ -110,12 +122,19 @@ async def test_a_connection_is_opened_once(api: Api) -> None:
     ],
 )
 async def test_what_is_no_message_of_the_protocol_ends_the_connection(
-    api: Api, message: str | bytes, capsys: pytest.CaptureFixture[str]
+    api: Api, message: str | bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with api.socket() as socket:
         await socket.ws.send(message)
         assert await closed(socket) == 4400
-    assert "Traceback" not in "".join(capsys.readouterr())
+    assert not faults(caplog)
+
+
+async def test_what_is_no_text_ends_the_connection(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    async with api.socket() as socket:
+        await socket.ws.send(b'{"type": "\xff"}', text=True)
+        assert await closed(socket) == 1007
+    assert not faults(caplog)
 
 
 @pytest.mark.parametrize("payload", ["x", [], 7, True])
@@ -190,11 +209,53 @@ async def test_an_operation_that_takes_too_long_is_given_up_and_a_subscription_i
         assert (await socket.next())["kind"] == "LIVE"
 
 
-async def test_an_id_names_one_operation_at_a_time(api: Api) -> None:
+@limited(subscriptions=1)
+@pytest.mark.parametrize("id", ["1", "x" * ID_CHARACTERS, "ü" * ID_CHARACTERS, "\ud800"])
+async def test_an_id_names_one_operation_at_a_time_even_when_there_are_too_many(
+    api: Api, id: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async with api.socket() as socket:
         for _ in range(2):
-            await socket.send({"id": "1", "type": "subscribe", "payload": {"query": WATCH}})
+            await socket.send({"id": id, "type": "subscribe", "payload": {"query": WATCH}})
         assert await closed(socket) == 4409
+    assert not faults(caplog)
+
+
+async def test_an_empty_name_of_an_operation_is_none_as_over_http(api: Api) -> None:
+    async with api.socket() as socket:
+        payload = {"query": "query A { __typename }", "operationName": ""}
+        await socket.send({"id": "1", "type": "subscribe", "payload": payload})
+        assert await socket.next() == "Query"
+
+
+class Packed:
+    """The server's end of a line on which a hundred messages came at once."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+
+    async def iter_json(self) -> AsyncIterator[Any]:
+        """All at once."""
+        for _ in range(100):
+            yield {"type": "ping"}
+
+    async def send_json(self, _: Any) -> None:
+        """Say something, which nobody waits for."""
+
+    async def somebody_else(self) -> None:
+        """Count how often others have their turn."""
+        while True:
+            self.turns += 1
+            await asyncio.sleep(0)
+
+
+async def test_of_many_messages_at_once_none_keeps_others_from_their_turn() -> None:
+    packed = Packed()
+    somebody_else = asyncio.create_task(packed.somebody_else())
+    socket: Any = OurSocket(None, packed, None, None, None, timedelta(seconds=10))  # type: ignore[arg-type]
+    await socket.handle()
+    somebody_else.cancel()
+    assert packed.turns >= 100
 
 
 async def test_an_operation_that_its_client_ends_says_nothing_more(api: Api, store: TenantStore) -> None:
@@ -233,7 +294,9 @@ async def test_texts_of_any_length_and_script_come_through(api: Api) -> None:
 
 
 @limited(sockets=2)
-async def test_so_many_websockets_are_open_at_once_and_whoever_asks_otherwise_is_served(api: Api) -> None:
+async def test_so_many_websockets_are_open_at_once_and_whoever_asks_otherwise_is_served(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
     async with connected(api):
         async with api.socket(), api.http.stream("GET", api.path, params={"query": "{ __typename }"}):
             with pytest.raises(websockets.InvalidStatus) as refused:
@@ -245,6 +308,7 @@ async def test_so_many_websockets_are_open_at_once_and_whoever_asks_otherwise_is
         async with api.socket() as socket:
             await socket.subscribe(WATCH)
             assert (await socket.next())["kind"] == "LIVE"
+    assert not faults(caplog)
 
 
 @limited(message_bytes=1_024)

@@ -1,0 +1,50 @@
+"""What a client asks for, by whichever way it comes: a JSON value, and the GraphQL request that it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+class Unclear(Exception):
+    """It is not what it has to be; the message tells the client why."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks for."""
+
+    query: str
+    variables: dict[str, Any] | None
+    operation_name: str | None
+
+
+def json_in(data: bytes | str, what: str) -> Any:
+    """A JSON value, as the standard has it; `what` names it in the message. Raises `Unclear`, for NaN too."""
+    try:
+        return json.loads(data if isinstance(data, str) else data.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Unclear(f"{what} is not JSON in UTF-8.") from error
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def request_in(value: Any) -> Asked:
+    """The GraphQL request that a JSON value is. Raises `Unclear`."""
+    if isinstance(value, list):
+        raise Unclear("Batches are not served. Send one operation in each request.")
+    if not isinstance(value, dict):
+        raise Unclear("A GraphQL request is a JSON object with the text of a document as 'query'.")
+    query, variables, name = value.get("query"), value.get("variables"), value.get("operationName")
+    if not isinstance(query, str):
+        raise Unclear("The request has no text of a document as 'query'.")
+    if not isinstance(variables, dict | None):
+        raise Unclear("'variables' has to be an object.")
+    if not isinstance(name, str | None):
+        raise Unclear("'operationName' has to be text.")
+    if not isinstance(value.get("extensions"), dict | None):
+        raise Unclear("'extensions' has to be an object.")
+    return Asked(query, variables, name or None)
