@@ -67,15 +67,15 @@ test-conformance: node $(DEV) tests/conformance/node_modules/.package-lock.json 
 test-hostile: $(DEV) ## Send everything one should not, and watch the server stay well
 	@$(BIN)/python -m pytest -n 2 tests/hostile $(ARGS)
 
-# At most two workers: each one starts a Kubernetes of its own, 450 MB.
+# At most two workers: each one starts a Kubernetes of its own, 450 MB. test_faults_*.py is for `make test-faults`.
 test-cluster: $(DEV) ## Run the tests against a real Kubernetes API server, which is built once if there is none
 	@assets=$$(scripts/kubernetes-control-plane) && KUBEBUILDER_ASSETS="$$assets" \
-		$(BIN)/python -m pytest -n 2 tests/cluster $(ARGS)
+		$(BIN)/python -m pytest -n 2 tests/cluster --ignore-glob='*/cluster/test_faults_*.py' $(ARGS)
 
 # Two workers: most of the time is waiting until what was broken is noticed. A run tells the seed that repeats it.
-test-faults: $(DEV) ## Break database, servers and cluster (FAULT_SEED=N repeats a run, ARGS='--some 5' takes 5 of tests/faults)
+test-faults: $(DEV) ## Break database, servers and cluster (FAULT_SEED=N repeats a run, ARGS='--some 10' takes 10 of them)
 	@assets=$$(scripts/kubernetes-control-plane) && KUBEBUILDER_ASSETS="$$assets" \
-		$(BIN)/python -m pytest -n 2 tests/faults tests/cluster/test_faults*.py $(ARGS)
+		$(BIN)/python -m pytest -n 2 tests/faults tests/cluster/test_faults_*.py $(ARGS)
 
 screenshots: node $(BROWSER) ## Take the pictures of the Admin Panel in README.md anew, with a browser as in test-browser
 	@$(MAKE) --no-print-directory web

@@ -7,10 +7,11 @@ client; Motor's differs in what is awaited, which `_settled` evens out, so eithe
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from datetime import UTC
 from enum import Enum
 from typing import Any, Final, Self, TypeVar
@@ -102,6 +103,9 @@ _CONNECTIONS: Final = 50
 """Operations and transactions under way at once in a process. Beyond that callers queue here and not in the driver,
 because PyMongo's asynchronous pool hands out connections unfairly when callers outnumber them."""
 
+_OPEN_SECONDS: Final = 60.0
+"""How long MongoDB lets a transaction be open; then it ends it by itself."""
+
 _STREAMS: Final = 20
 """Connections to spare for change streams, each of which holds one while it waits."""
 
@@ -145,15 +149,20 @@ class Mongo:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._turn = asyncio.Semaphore(_CONNECTIONS)
+        self._endings: set[asyncio.Task[None]] = set()
 
     @classmethod
     @asynccontextmanager
     async def connect(cls, uri: str, driver: Driver = Driver.MOTOR) -> AsyncIterator[Self]:
         """Connected until the block ends. Raises `MongoUnavailable`; the message is for the person at the console."""
         client = _client(uri, driver)
+        mongo = cls(client)
         try:
-            yield cls(client)
+            yield mongo
         finally:
+            for ending in mongo._endings:
+                ending.cancel()
+            await asyncio.gather(*mongo._endings, return_exceptions=True)
             await _settled(client.close())
 
     async def command(self, database: str, command: Mapping[str, Any], *, session: Session = None) -> Document:
@@ -242,13 +251,33 @@ class Mongo:
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Run `work` in one transaction: all of it is stored, or nothing."""
-        async with (
-            self._operation(),
-            await _settled(self._client.start_session()) as session,
-            # Not `with_transaction`: it repeats a commit for two minutes, whatever time-out there is.
-            await _settled(session.start_transaction()),
-        ):
-            return await work(session)
+        async with self._operation(), await _settled(self._client.start_session()) as session:
+            try:
+                # Not `with_transaction`: it repeats a commit for two minutes, whatever time-out there is.
+                async with await _settled(session.start_transaction()):
+                    return await work(session)
+            finally:
+                if _is_lost(session):
+                    self._end_later(session.session_id)
+
+    def _end_later(self, session_id: Mapping[str, Any]) -> None:
+        """End a transaction that may be open because its abort was lost: nobody else could write what it has written.
+
+        If it was committed, that stays so.
+        """
+        outside = contextvars.Context()  # the time of who began it may be up
+        ending = asyncio.get_running_loop().create_task(self._end(session_id), context=outside)
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+
+    async def _end(self, session_id: Mapping[str, Any]) -> None:
+        with suppress(TimeoutError, MongoCommandFailed):  # it has ended by itself, or we may not
+            async with asyncio.timeout(_OPEN_SECONDS):
+                while True:
+                    with suppress(MongoUnavailable):
+                        await self.command("admin", {"killSessions": [dict(session_id)]})
+                        return
+                    await asyncio.sleep(0.5)
 
     @asynccontextmanager
     async def watch(
@@ -355,6 +384,11 @@ def _client(uri: str, driver: Driver) -> Any:
             "mongodb://user:password@host1:27017,host2:27017/?replicaSet=rs0, with the special characters of user and "
             "password percent-encoded."
         ) from error
+
+
+def _is_lost(session: Any) -> bool:
+    """Whether a connection broke meanwhile: then the driver uses the session for nothing else, and never ends it."""
+    return bool(getattr(session, "delegate", session)._server_session.dirty)
 
 
 async def _settled(value: Any) -> Any:

@@ -7,7 +7,6 @@ arrived, or it did and the operator never learned.
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +26,28 @@ CONVERGED_SECONDS: Final = 30.0
 
 FEWEST_STEPS: Final = {"deploy": 10, "undeploy": 8, "delete": 8}
 """Six objects, and the words about them: with fewer the test would not see what it is about."""
+
+USUAL_STEPS: Final = {"deploy": 16, "undeploy": 12, "delete": 12}
+"""Now and then one of them falls together with another."""
+
+SHARE: Final = 4
+"""How many of the usual steps are one test's, so that none takes long; the last one takes all that are left."""
+
+MORE_THAN_THERE_ARE: Final = 100
+"""Steps."""
+
+
+def at_each_step(what: str) -> pytest.MarkDecorator:
+    """A test for each share of the steps of this."""
+    *starts, last = range(1, USUAL_STEPS[what], SHARE)
+    shares = [range(start, start + SHARE) for start in starts]
+    return pytest.mark.parametrize("steps", [*shares, range(last, MORE_THAN_THERE_ARE)], ids=told)
+
+
+def told(steps: range) -> str:
+    """As `1-4`, or `9-` if it is all that are left."""
+    return f"{steps.start}-{'' if steps.stop == MORE_THAN_THERE_ARE else steps[-1]}"
+
 
 at_any_moment = pytest.mark.parametrize("when", ["before", "after"])
 
@@ -147,19 +168,23 @@ async def free_lead(place: Place) -> None:
         )
 
 
-async def each_step(what: str, life: Callable[[int], Awaitable[str]]) -> None:
+async def live_through(steps: range, what: str, life: Callable[[int], Awaitable[str]]) -> None:
     """Live through it again and again, and die one step later each time, until there is none left to die at."""
-    steps: list[str] = []
-    for number in itertools.count(1):
+    died_at: list[str] = []
+    for number in steps:
         step = await life(number)
         if not step:
-            break
-        steps.append(step)
-    assert len(steps) >= FEWEST_STEPS[what], steps
+            assert number > FEWEST_STEPS[what], died_at
+            return
+        died_at.append(step)
+    assert steps.stop < MORE_THAN_THERE_ARE, died_at
 
 
+@at_each_step("deploy")
 @at_any_moment
-async def test_a_deploy_is_finished_once_whichever_step_its_operator_died_at(stage: Stage, when: When) -> None:
+async def test_a_deploy_is_finished_once_whichever_step_its_operator_died_at(
+    stage: Stage, when: When, steps: range
+) -> None:
     async def life(number: int) -> str:
         pool = await stage.pool(f"deploy-{number}")
         step = await stage.dies(pool, number, when, stage.install(pool), stage.deployed(pool))
@@ -172,12 +197,15 @@ async def test_a_deploy_is_finished_once_whichever_step_its_operator_died_at(sta
         await stage.delete(pool)
         return step
 
-    await each_step("deploy", life)
+    await live_through(steps, "deploy", life)
     await eventually(lambda: stage.place.left(stage.tenant), lambda left: not left)
 
 
+@at_each_step("undeploy")
 @at_any_moment
-async def test_an_undeploy_is_finished_whichever_step_its_operator_died_at(stage: Stage, when: When) -> None:
+async def test_an_undeploy_is_finished_whichever_step_its_operator_died_at(
+    stage: Stage, when: When, steps: range
+) -> None:
     async def life(number: int) -> str:
         pool = await stage.deployed_pool(f"undeploy-{number}")
         step = await stage.dies(pool, number, when, stage.undeploy(pool), stage.undeployed(pool))
@@ -188,12 +216,13 @@ async def test_an_undeploy_is_finished_whichever_step_its_operator_died_at(stage
         await stage.delete(pool)
         return step
 
-    await each_step("undeploy", life)
+    await live_through(steps, "undeploy", life)
 
 
+@at_each_step("delete")
 @at_any_moment
 async def test_a_resource_that_is_deleted_goes_with_all_that_was_made_whichever_step_its_operator_died_at(
-    stage: Stage, when: When
+    stage: Stage, when: When, steps: range
 ) -> None:
     async def life(number: int) -> str:
         pool = await stage.deployed_pool(f"delete-{number}")
@@ -207,4 +236,4 @@ async def test_a_resource_that_is_deleted_goes_with_all_that_was_made_whichever_
         stage.witness.made_once(pool.adapters)
         return step
 
-    await each_step("delete", life)
+    await live_through(steps, "delete", life)

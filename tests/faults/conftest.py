@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.conftest import Octomesh
 from tests.collecting import asked_for
 
 HERE = Path(__file__).parent
@@ -24,7 +25,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--some N`. It is known where this directory is named."""
-    parser.addoption("--some", type=int, metavar="N", help="only N of the tests of tests/faults, chosen by the seed")
+    parser.addoption("--some", type=int, metavar="N", help="only N of the tests of faults, chosen by the seed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,15 +47,26 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep some of the tests of this directory, if only some are asked for."""
+    """Keep some of the tests of faults, if only some are asked for."""
     some: int | None = config.getoption("--some", None)
-    faults = [item for item in items if HERE in item.path.parents]
+    faults = [item for item in items if is_about_faults(item.path)]
     if some is None or len(faults) <= some:
         return
     chosen = random.Random(config.stash[SEED]).sample(faults, some)
     left_out = [item for item in faults if item not in chosen]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+def is_about_faults(path: Path) -> bool:
+    """Whether a file of tests breaks things: what is in this directory, and what says so in that of the cluster."""
+    return HERE in path.parents or path.match("tests/cluster/test_faults_*.py")
+
+
+@pytest.fixture
+def octomesh(tmp_path: Path) -> Octomesh:
+    """The command, in a directory of its own."""
+    return Octomesh(directory=tmp_path)
 
 
 @pytest.fixture

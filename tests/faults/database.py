@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -62,6 +63,10 @@ class Member:
                 self.process.send_signal(signal.SIGKILL)
             await self.process.wait()
 
+    def throw_away(self) -> None:
+        """What it stored, a third of a gigabyte at least. Its log stays."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
     async def hello(self) -> Mapping[str, Any]:
         """What it says of itself; empty if it does not."""
         try:
@@ -107,6 +112,7 @@ class Database:
             for member in self.members:
                 member.directory.mkdir(exist_ok=True)
                 await stack.enter_async_context(member.wire.running())
+                stack.callback(member.throw_away)
                 stack.push_async_callback(member.kill)
             await asyncio.gather(*(member.start() for member in self.members))
             await self._initiate()

@@ -15,7 +15,7 @@ import httpx2 as httpx
 import websockets
 
 from tests.faults.history import Present
-from tests.faults.users import PATIENCE_SECONDS, Done, Users, wrong_in
+from tests.faults.users import PATIENCE_SECONDS, Users, wrong_in
 
 WHAT_IS_WORKED_ON: Final = """query($ids: [OctoObjectId!]) {
   pools(first: 50, filter: { rtIds: $ids }) { nodes { rtId rtVersion adapters(first: 100) { nodes { rtId } } } }
@@ -47,7 +47,7 @@ class Reader:
         asked = {"query": WHAT_IS_WORKED_ON, "variables": {"ids": self.users.pools}}
         async with httpx.AsyncClient(timeout=30) as http:
             while True:
-                acknowledged, began = _versions(self.users.history), time.monotonic()
+                acknowledged, began = self.users.to_be_read(), time.monotonic()
                 try:
                     response = await http.post(url, json=asked)
                 except httpx.HTTPError:
@@ -74,15 +74,6 @@ class Reader:
                     where = f"by {self.server()}, version {now[rt_id]} of {rt_id}"
                     self.wrong.append(f"read after {versions[rt_id]} {then}: {where}")
         self._seen = now
-
-
-def _versions(history: Sequence[Done]) -> dict[str, int]:
-    """The latest acknowledged version of each entity."""
-    versions: dict[str, int] = {}
-    for done in history:
-        if done.outcome == "ok" and done.rt_id:
-            versions[done.rt_id] = max(versions.get(done.rt_id, 0), done.version or 0)
-    return versions
 
 
 @dataclass

@@ -97,15 +97,16 @@ async def test_nothing_acknowledged_is_lost_while_members_come_and_go(
 
 
 async def test_what_is_rolled_back_was_never_acknowledged(tmp_path: Path, dice: random.Random) -> None:
-    async with on_three(tmp_path, dice) as there, there.working():
+    async with on_three(tmp_path, dice) as there, there.working() as users:
         old = await there.database.primary()
         others = [member for member in there.database.members if member is not old]
-        isolate(old, others)
-        await write_carelessly(old)
-        await elected(others)
-        await asyncio.sleep(dice.uniform(1, 3))
-        for wire in there.database.wires:
-            wire.heal()
+        async with users.cut_in_two():
+            isolate(old, others)
+            await write_carelessly(old)
+            await elected(others)
+            await asyncio.sleep(dice.uniform(1, 3))
+            for wire in there.database.wires:
+                wire.heal()
         await rolled_back(old)
 
 

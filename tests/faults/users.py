@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,6 +21,9 @@ STANDSTILL_SECONDS: Final = 25.0
 
 ALL_WELL_SECONDS: Final = 15.0
 """Within that after the last fault, writes are acknowledged again."""
+
+HEARING_SECONDS: Final = 4.0
+"""Two heartbeats of servers: until they have heard of a primary that others had heard of before."""
 
 POOLS, ADAPTERS, WRITERS = 6, 12, 8
 
@@ -67,6 +70,7 @@ class Users:
     pools: list[str] = field(default_factory=list)
     adapters: list[str] = field(default_factory=list)
     _resting: bool = False
+    _before_the_cut: Mapping[str, int] | None = None
 
     async def settle_in(self) -> None:
         """Create what is then worked on."""
@@ -109,6 +113,30 @@ class Users:
     def acknowledged(self) -> int:
         """How much was done."""
         return sum(done.outcome == "ok" for done in self.history)
+
+    def to_be_read(self) -> Mapping[str, int]:
+        """The version of each entity that whoever asks now must be told, or a later one: the latest acknowledged."""
+        return self._versions() if self._before_the_cut is None else self._before_the_cut
+
+    @asynccontextmanager
+    async def cut_in_two(self) -> AsyncIterator[None]:
+        """In this block the primary is cut off from the other members of the database, and not from servers.
+
+        Until two heartbeats after that, reads may be as old as the cut; MongoDB promises no more.
+        """
+        self._before_the_cut = self._versions()
+        try:
+            yield
+            await asyncio.sleep(HEARING_SECONDS)
+        finally:
+            self._before_the_cut = None
+
+    def _versions(self) -> Mapping[str, int]:
+        versions: dict[str, int] = {}
+        for done in self.history:
+            if done.outcome == "ok" and done.rt_id:
+                versions[done.rt_id] = max(versions.get(done.rt_id, 0), done.version or 0)
+        return versions
 
     async def _write_all(self) -> None:
         async with asyncio.TaskGroup() as writers:
