@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +20,10 @@ from octomesh_graphql.store.mongo import Driver, Mongo
 from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.tenants import Registry
 from tests.builders import NOW
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Octomesh
+    from tests.issuing import TestIssuer
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +90,23 @@ async def feed(registry: Registry) -> AsyncIterator[Feed]:
     """The running feed of the registry, which stops at once when it is told to."""
     async with Feed(registry, wait_ms=20).running() as feed:
         yield feed
+
+
+@pytest.fixture
+def octomesh(tmp_path: Path) -> Octomesh:
+    """The `octomesh` command as a program, in a directory of its own; it would embed its MongoDB."""
+    from tests.cli.conftest import Octomesh
+
+    return Octomesh(directory=tmp_path)
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[TestIssuer]:
+    """A real issuer of tokens, which knows the client `robot`."""
+    from tests.issuing import TestIssuer
+
+    async with TestIssuer().running() as issuer:
+        yield issuer
 
 
 async def drop_databases(registry: Registry) -> None:

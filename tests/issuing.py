@@ -140,3 +140,17 @@ class TestIssuer:
             yield self
         finally:
             await runner.cleanup()
+
+
+class Recorded:
+    """Credentials that count how often a token was refused, and have another one then."""
+
+    refusals = 0
+
+    async def token(self) -> str:
+        """The present one."""
+        return f"token-{self.refusals}"
+
+    def refused(self) -> None:
+        """It was not taken."""
+        self.refusals += 1

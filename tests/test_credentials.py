@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,6 @@ from octomesh_graphql.credentials import (
     secret_in,
 )
 from tests.issuing import TestIssuer
-
-
-@pytest.fixture
-async def issuer() -> AsyncIterator[TestIssuer]:
-    """A real issuer, which knows the client `robot`."""
-    async with TestIssuer().running() as issuer:
-        yield issuer
 
 
 class Clock:

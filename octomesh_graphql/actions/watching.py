@@ -79,7 +79,7 @@ def pool_changes(
             yield events[-1].position if index == len(latest) else None, told
 
     interest = _Interest(matching={"pools": _ids(rt_ids)}, conflating=True, present=_snapshot_of_entity, tell=tell)
-    return _follow(store, feed, interest, after, line or asyncio.Lock())
+    return _follow(store, feed, interest, after, line)
 
 
 def _is_outdated(change: Change, newest: dict[str, int]) -> bool:
@@ -116,7 +116,7 @@ def adapter_changes(
     if pool_rt_ids is not None:
         query["poolRtId"] = {"$in": [ObjectId(rt_id) for rt_id in pool_rt_ids]}
     interest = _Interest(matching={"adapters": query}, conflating=True, present=_snapshot_of_entity, tell=tell)
-    return _follow(store, feed, interest, after, line or asyncio.Lock())
+    return _follow(store, feed, interest, after, line)
 
 
 def communication_state_changes(
@@ -156,13 +156,14 @@ def communication_state_changes(
         tell=tell,
         change=CommunicationStateChange,
     )
-    return _follow(store, feed, interest, after, line or asyncio.Lock())
+    return _follow(store, feed, interest, after, line)
 
 
 async def _follow(
-    store: TenantStore, feed: Feed, interest: _Interest, after: str | None, line: asyncio.Lock
+    store: TenantStore, feed: Feed, interest: _Interest, after: str | None, line: asyncio.Lock | None
 ) -> AsyncIterator[Change]:
     """The story of one watcher, until it goes, its tenant is deleted or the server stops."""
+    line = line or asyncio.Lock()
     seal = store.seal.of("changes")
     position = _opened(seal, after)
     with feed.inbox(store.tenant.id, conflating=interest.conflating) as inbox:

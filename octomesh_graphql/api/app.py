@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.schema import BaseSchema
@@ -29,8 +28,6 @@ from octomesh_graphql.store.sessions import Sessions
 TENANT_PATH = "/tenants/{tenant_id}/graphql"
 AGENTS_PATH = "/agents/graphql"
 
-_ONE_SLASH_SHORT = re.compile(r"/tenants/[a-z0-9-]+")  # of the panel of a tenant
-
 
 def create_app(
     sessions: Sessions,
@@ -50,11 +47,6 @@ def create_app(
     metrics = Metrics(feed)
     health = Health(sessions.registry, feed, metrics)
 
-    async def nowhere(request: Request, why: Exception) -> Response:
-        if _ONE_SLASH_SHORT.fullmatch(request.scope["path"]):
-            return RedirectResponse(f"{request.scope['path']}/")
-        return await pages.nowhere(request, why)
-
     async def failed(_: Request, __: Exception) -> Response:
         return rejection(Rejected(500, FailureCode.INTERNAL, "Something went wrong on the server."))
 
@@ -72,7 +64,7 @@ def create_app(
             *pages.routes(),
         ],
         middleware=[Middleware(_AsSent), Middleware(Requests, metrics)],
-        exception_handlers={404: nowhere, Exception: failed},
+        exception_handlers={404: pages.nowhere, Exception: failed},
     )
     app.router.redirect_slashes = False  # it leads to whatever host the request names
     return app

@@ -49,7 +49,7 @@ from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 from strawberry.types.graphql import OperationType
 
-from octomesh_graphql.api.errors import FailureCode, failure, invalid
+from octomesh_graphql.api.errors import MESSAGE_CHARACTERS, FailureCode, failure, invalid
 from octomesh_graphql.limits import Limits
 from octomesh_graphql.store.mongo import patience
 from octomesh_graphql.store.paging import DEFAULT_ROWS, MAX_ROWS
@@ -134,7 +134,7 @@ def parsed(source: str, limits: Limits) -> DocumentNode:
             max_source_length=limits.source_characters,
         )
     except GraphQLSyntaxError as error:
-        raise failure(FailureCode.GRAPHQL_PARSE_FAILED, error.message[:300]) from error
+        raise failure(FailureCode.GRAPHQL_PARSE_FAILED, error.message[:MESSAGE_CHARACTERS]) from error
     except (TypeError, ValueError) as error:
         raise failure(FailureCode.GRAPHQL_PARSE_FAILED, "The document is no text that can be read.") from error
     return document

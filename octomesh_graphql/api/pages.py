@@ -6,6 +6,7 @@ A page is the same for every tenant and every caller; who may see what is decide
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,8 @@ _GRAPHIQL_POLICY: Final = (
 )
 _FOREVER: Final = "public, max-age=31536000, immutable"
 """For files with a hash of their content in their name; a year is the longest that means anything."""
+
+_ONE_SLASH_SHORT: Final = re.compile(r"/tenants/[a-z0-9-]+")  # of the panel of a tenant
 
 _HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
@@ -69,7 +72,9 @@ class Pages:
         return self._page("index.html", _PANEL_POLICY)
 
     async def nowhere(self, request: Request, _: Exception) -> Response:
-        """There is nothing at this address. The panel tells people so, and leads them back."""
+        """There is nothing at this address. The panel tells people so, and leads them back; or it is one slash away."""
+        if _ONE_SLASH_SHORT.fullmatch(request.scope["path"]):
+            return RedirectResponse(f"{request.scope['path']}/")
         if "text/html" in request.headers.get("accept", "") and request.url.path.startswith("/tenants/"):
             return self._page("index.html", _PANEL_POLICY, status=404)
         return PlainTextResponse("Not Found", status_code=404)

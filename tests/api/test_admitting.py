@@ -72,13 +72,6 @@ def bearer(token: str) -> dict[str, str]:
 
 
 @pytest.fixture
-async def issuer() -> AsyncIterator[TestIssuer]:
-    """A real issuer."""
-    async with TestIssuer().running() as issuer:
-        yield issuer
-
-
-@pytest.fixture
 def reports_only() -> bool:
     """Whether the server only reports whom it would refuse."""
     return False

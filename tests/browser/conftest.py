@@ -21,6 +21,7 @@ from octomesh_graphql.api.pages import BUILT
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.sessions import Sessions
 from tests.browser.site import Site, operating
+from tests.collecting import asked_for
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -32,20 +33,14 @@ PATIENCE_MS = 15_000
 """How long a test waits for what shall come. Nothing is measured by it, so a busy machine may take its time."""
 
 
-def asked_for(config: pytest.Config) -> bool:
-    """Whether this run names this directory, something in it, or the marker."""
-    named = (Path(config.invocation_params.dir, argument.partition("::")[0]) for argument in config.args)
-    return "browser" in config.option.markexpr or any(HERE in (path, *path.parents) for path in named)
-
-
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out what nobody asked for. Called for what is in this directory only."""
-    return None if asked_for(config) else True
+    return None if asked_for(HERE, config) else True
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Where pages or browser are missing nothing here can be told: the run ends at once, with what would help."""
-    if not asked_for(config) or hasattr(config, "workerinput"):
+    if not asked_for(HERE, config) or hasattr(config, "workerinput"):
         return
     from tests.browser.visiting import NoChromium, find_chromium
 

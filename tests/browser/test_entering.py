@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -32,13 +31,6 @@ from tests.issuing import AUDIENCE, TestIssuer
 
 REFUSED = "status of 40[134]|WebSocket connection to"
 """What a browser itself writes into its console when somebody is not let in."""
-
-
-@pytest.fixture
-async def issuer() -> AsyncIterator[TestIssuer]:
-    """A real issuer."""
-    async with TestIssuer().running() as issuer:
-        yield issuer
 
 
 @pytest.fixture

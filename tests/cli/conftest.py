@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -134,12 +135,6 @@ class Octomesh:
 
 
 @pytest.fixture
-def octomesh(tmp_path: Path) -> Octomesh:
-    """The program, in a directory of its own; it would embed its MongoDB."""
-    return Octomesh(directory=tmp_path)
-
-
-@pytest.fixture
 def connected_octomesh(octomesh: Octomesh, mongo_uri: str, registry: Registry) -> Octomesh:
     """The program with a MongoDB, and in it the fresh databases of `registry`."""
     octomesh.variables.update(MONGO_URI=mongo_uri, DATABASE_PREFIX=registry.prefix)
@@ -187,6 +182,17 @@ def logging_as_before() -> Iterator[None]:
     root.handlers = before[0]
     root.setLevel(before[1])
     structlog.reset_defaults()
+
+
+@contextmanager
+def typing_on_a_terminal(text: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command of this process asks a person, who types that and Enter."""
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{text}\n".encode())
+    with os.fdopen(theirs) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        yield
+    os.close(ours)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pty
 import secrets
 import signal
 import subprocess
@@ -27,7 +26,7 @@ from octomesh_graphql.store.mongo import Driver, Mongo
 from octomesh_graphql.store.tenants import Registry
 from octomesh_graphql.store.unit import Unit, write
 from tests.builders import ALICE, NOW, a_served_pool, an_adapter, created_adapter, created_pool, stored
-from tests.cli.conftest import SOURCES, Answer, Octomesh, Started, until
+from tests.cli.conftest import SOURCES, Answer, Octomesh, Started, typing_on_a_terminal, until
 from tests.conftest import drop_databases
 
 IMAGE = ("--type", "edge", "--image", "registry.example.com/plant/opcua:3.13.2")
@@ -274,12 +273,8 @@ def test_before_something_is_deleted_its_name_has_to_be_typed(
     ask: Ask, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, typed: str, exit_code: int
 ) -> None:
     tenant.pool("North")
-    ours, theirs = pty.openpty()
-    os.write(ours, f"{typed}\n".encode())
-    with os.fdopen(theirs) as terminal:
-        monkeypatch.setattr(sys, "stdin", terminal)
+    with typing_on_a_terminal(typed, monkeypatch):
         answer = ask("pools", "delete", "North")
-    os.close(ours)
     assert answer.exit_code == exit_code
     assert len(json.loads(done(ask("pools", "list", "--json")))) == exit_code
 

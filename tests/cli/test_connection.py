@@ -24,18 +24,11 @@ from octomesh_graphql.store.sessions import Sessions
 from tests.api.conftest import serving
 from tests.builders import created_pool
 from tests.cli.conftest import Octomesh
-from tests.issuing import AUDIENCE, TestIssuer
+from tests.issuing import AUDIENCE, Recorded, TestIssuer
 
 VIEWER = "{ viewer { name mayEdit } }"
 WATCH = "subscription { poolChanges { kind } }"
 CREATE = 'mutation { createPool(input: { name: "X" }) { errors { code message } } }'
-
-
-@pytest.fixture
-async def issuer() -> AsyncIterator[TestIssuer]:
-    """A real issuer, which knows the client `robot`."""
-    async with TestIssuer().running() as issuer:
-        yield issuer
 
 
 @pytest.fixture
@@ -201,16 +194,7 @@ async def test_a_line_that_breaks_can_be_followed_again_from_the_present(capsys:
         await ws.close(code=codes[len(payloads) - 1], message=b"Come back.")
         return ws
 
-    class Renewed:
-        number = 0
-
-        async def token(self) -> str:
-            return f"token-{self.number}"
-
-        def refused(self) -> None:
-            self.number += 1
-
-    async with answering(handle) as url, connected(url, "acme", Renewed()) as api:
+    async with answering(handle) as url, connected(url, "acme", Recorded()) as api:
         adapters, problems = await settled(api, Goal(wanted=True, adapter_rt_id="a1"), "the adapter 'A'", 20)
     assert ([each["deploymentState"] for each in adapters], problems) == (["DEPLOYED"], [])
     assert [each["Authorization"] for each in payloads] == ["Bearer token-0", "Bearer token-0", "Bearer token-1"]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +10,7 @@ import pytest
 from octomesh_graphql.actions.deploying import deploy_pool_adapters
 from octomesh_graphql.store.tenants import Registry
 from tests.builders import ALICE, NOW, created_adapter, created_pool
-from tests.cli.conftest import Answer
+from tests.cli.conftest import Answer, typing_on_a_terminal
 
 Command = Callable[..., Answer]
 
@@ -81,12 +78,8 @@ def test_on_a_terminal_the_id_has_to_be_typed(
     connected_command: Command, monkeypatch: pytest.MonkeyPatch, typed: str, exit_code: int, left: list[str]
 ) -> None:
     connected_command("tenants", "create", "acme")
-    ours, theirs = pty.openpty()
-    os.write(ours, f"{typed}\n".encode())
-    with os.fdopen(theirs) as terminal:
-        monkeypatch.setattr(sys, "stdin", terminal)
+    with typing_on_a_terminal(typed, monkeypatch):
         told = connected_command("tenants", "delete", "acme")
-    os.close(ours)
     assert "Type its id to go on:" in told.errors
     assert told.exit_code == exit_code
     found = json.loads(connected_command("tenants", "list", "-o", "json").output)

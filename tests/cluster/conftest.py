@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.collecting import asked_for
+
 if TYPE_CHECKING:
     from kubernetes_asyncio.client import ApiClient
 
@@ -26,15 +28,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
-def asked_for(config: pytest.Config) -> bool:
-    """Whether this run names this directory, something in it, or the marker."""
-    named = (Path(config.invocation_params.dir, argument.partition("::")[0]) for argument in config.args)
-    return "cluster" in config.option.markexpr or any(HERE in (path, *path.parents) for path in named)
-
-
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out what nobody asked for. Called for what is in this directory only."""
-    return None if asked_for(config) else True
+    return None if asked_for(HERE, config) else True
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by marker

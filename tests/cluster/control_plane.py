@@ -12,18 +12,19 @@ import json
 import os
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import aiohttp
+
+from tests.ports import reserved_port
 
 _SCRIPT: Final = Path(__file__).parents[2] / "scripts" / "kubernetes-control-plane"
 _CONTROLLERS: Final = ("deployment", "replicaset", "namespace", "garbagecollector", "serviceaccount")
@@ -146,7 +147,7 @@ async def control_plane(programs: Path | None = None) -> AsyncIterator[ControlPl
     programs = programs or find_programs()
     async with AsyncExitStack() as stack:
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="octomesh-control-plane-"))
-        etcd, peers, api = stack.enter_context(_reserved_ports(3))
+        etcd, peers, api = (stack.enter_context(reserved_port()) for _ in range(3))
         plane = _planned(programs, Path(place), etcd=etcd, peers=peers, api=api)
         stack.push_async_callback(plane._stop)
         await plane._start()
@@ -231,21 +232,6 @@ def _certificate(directory: Path) -> tuple[Path, Path]:
     except subprocess.CalledProcessError as error:
         raise ControlPlaneError(f"openssl made no certificate: {error.stderr.strip()}") from error
     return certificate, key
-
-
-@contextmanager
-def _reserved_ports(count: int) -> Iterator[list[int]]:
-    """Free ports that stay ours: nobody else gets them, also while a program of ours is down.
-
-    Each is bound by us without listening. SO_REUSEADDR, set once it is ours, lets our program bind it too, because
-    Go's listeners set it as well.
-    """
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        yield [one.getsockname()[1] for one in sockets]
 
 
 async def _ask(session: aiohttp.ClientSession, url: str) -> str:

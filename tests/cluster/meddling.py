@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar
 import aiohttp
 from aiohttp import web
 
+from tests.cluster.eventually import until_one_ends
 from tests.cluster.plant import Place
 
 T = TypeVar("T")
@@ -201,16 +202,9 @@ class Proxy:
             here = web.WebSocketResponse(protocols=protocols)
             await here.prepare(request)
             asked: dict[str, Said] = {}
-            ways = [
-                asyncio.create_task(self._say(here, there, asked)),
-                asyncio.create_task(self._tell(there, here, asked)),
-            ]
             try:
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                await until_one_ends(self._say(here, there, asked), self._tell(there, here, asked))
             finally:
-                for way in ways:
-                    way.cancel()
-                await asyncio.gather(*ways, return_exceptions=True)
                 with suppress(ConnectionError):
                     await here.close(code=there.close_code or 1000)
         return here

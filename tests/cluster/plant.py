@@ -14,10 +14,9 @@ import asyncio
 import secrets
 import shutil
 import signal
-import socket
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -33,9 +32,10 @@ from tests.api.conftest import Api, Socket
 from tests.builders import NOW
 from tests.cli.conftest import Answer, Octomesh, Started
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.eventually import eventually
+from tests.cluster.eventually import eventually, until_one_ends
 from tests.cluster.kubelet import Kubelet
 from tests.conftest import drop_databases
+from tests.ports import reserved_port
 
 Entity = dict[str, Any]
 Object = dict[str, Any]
@@ -160,7 +160,7 @@ async def a_server(
     await registry.prepare()
     variables = {"MONGO_URI": mongo_uri, "DATABASE_PREFIX": registry.prefix, "LOG_FORMAT": "json"}
     variables |= {} if lease_seconds is None else {"LEASE_SECONDS": str(lease_seconds)}
-    with _reserved_port() as port:
+    with reserved_port() as port:
         program = Program(directory=directory, words=("serve", "--port", str(port)), variables=variables)
         server = Server(program=program, address=f"127.0.0.1:{port}", registry=registry)
         try:
@@ -171,15 +171,6 @@ async def a_server(
             program.kill()
             if prefix is None:
                 await drop_databases(registry)
-
-
-@contextmanager
-def _reserved_port() -> Iterator[int]:
-    """A port that nobody else gets, also while our program is down: it is bound, and not listened on."""
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        yield reserved.getsockname()[1]
 
 
 @asynccontextmanager
@@ -220,13 +211,9 @@ async def _relay(
     behind: tuple[asyncio.StreamReader, asyncio.StreamWriter],
 ) -> None:
     """Both ways, until one end has had enough."""
-    ways = [asyncio.create_task(_copy(reader, behind[1])), asyncio.create_task(_copy(behind[0], writer))]
     try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        await until_one_ends(_copy(reader, behind[1]), _copy(behind[0], writer))
     finally:
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
         behind[1].close()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -144,12 +143,6 @@ class Stage:
 @pytest.fixture
 async def stage(server: Server, tenant: Tenant, place: Place) -> AsyncIterator[Stage]:
     """An operator that serves nothing yet."""
-    async with staged(server, tenant, place) as stage:
-        yield stage
-
-
-@asynccontextmanager
-async def staged(server: Server, tenant: Tenant, place: Place) -> AsyncIterator[Stage]:
     async with (
         proxied(place) as (cluster, before_it),
         Proxy(server.url).running() as behind,

@@ -69,12 +69,6 @@ class Overtaken:
 @pytest.fixture
 async def overtaken(server: Server, tenant: Tenant, place: Place) -> AsyncIterator[Overtaken]:
     """The wish was the image 2.0.0, and that is what is held."""
-    async with overtaking(server, tenant, place) as overtaken:
-        yield overtaken
-
-
-@asynccontextmanager
-async def overtaking(server: Server, tenant: Tenant, place: Place) -> AsyncIterator[Overtaken]:
     async with (
         proxied(place) as (to_cluster, behind),
         Proxy(server.url).running() as to_server,

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Octomesh
 from tests.collecting import asked_for
 
 HERE = Path(__file__).parent
@@ -61,12 +60,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def is_about_faults(path: Path) -> bool:
     """Whether a file of tests breaks things: what is in this directory, and what says so in that of the cluster."""
     return HERE in path.parents or path.match("tests/cluster/test_faults_*.py")
-
-
-@pytest.fixture
-def octomesh(tmp_path: Path) -> Octomesh:
-    """The command, in a directory of its own."""
-    return Octomesh(directory=tmp_path)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
-import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Final
 from octomesh_graphql.store.embedded import find_mongod
 from octomesh_graphql.store.mongo import MongoCommandFailed, MongoUnavailable, run_admin_command
 from tests.faults.proxy import Proxy
+from tests.ports import reserved_port
 
 ELECTION_MS: Final = 2_000
 """How long members wait for a silent primary; MongoDB's own ten seconds are long for a test."""
@@ -25,18 +25,12 @@ _FLAGS: Final = (
 )
 
 
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 class Member:
     """One mongod, always on the same port."""
 
-    def __init__(self, directory: Path, flags: Sequence[str]) -> None:
+    def __init__(self, directory: Path, port: int, flags: Sequence[str]) -> None:
         self.directory = directory
-        self.port = free_port()
+        self.port = port
         self.wire = Proxy(self.port)
         self._flags = flags
         self.process: asyncio.subprocess.Process | None = None
@@ -87,7 +81,9 @@ class Database:
     """A replica set."""
 
     def __init__(self, directory: Path, members: int = 1, flags: Sequence[str] = ("--oplogSize", "990")) -> None:
-        self.members = [Member(directory / f"mongod-{number}", flags) for number in range(members)]
+        self._stack = AsyncExitStack()
+        ports = [self._stack.enter_context(reserved_port()) for _ in range(members)]
+        self.members = [Member(directory / f"mongod-{number}", port, flags) for number, port in enumerate(ports)]
 
     @property
     def wires(self) -> Sequence[Proxy]:
@@ -108,7 +104,7 @@ class Database:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Database]:
         """Up until the block ends."""
-        async with AsyncExitStack() as stack:
+        async with self._stack as stack:
             for member in self.members:
                 member.directory.mkdir(exist_ok=True)
                 await stack.enter_async_context(member.wire.running())

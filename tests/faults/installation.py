@@ -15,10 +15,11 @@ from typing import Any, Final
 import httpx2 as httpx
 
 from tests.cli.conftest import Octomesh, Started
-from tests.faults.database import Database, free_port
+from tests.faults.database import Database
 from tests.faults.history import Present, check, present
 from tests.faults.onlookers import ADAPTER_CHANGES, POOL_CHANGES, Probe, Reader, Watcher, all_told, watching
 from tests.faults.users import Users
+from tests.ports import reserved_port
 
 TENANT: Final = "acme"
 
@@ -30,11 +31,11 @@ class Server:
     """`octomesh serve`, always on the same port, that can be started again."""
 
     def __init__(self, directory: Path, uri: str | None, **variables: str) -> None:
-        self.port = free_port()
+        self._stack = ExitStack()
+        self.port = self._stack.enter_context(reserved_port())
         self.programs: list[Started] = []
         self._directory = directory
         self._variables = {"LOG_FORMAT": "json", **({"MONGO_URI": uri} if uri else {}), **variables}
-        self._stack = ExitStack()
 
     def url(self) -> str:
         """Where it listens."""
@@ -118,7 +119,7 @@ class Installation:
         users = Users([server.url for server in self.servers], TENANT, self.dice)
         await users.settle_in()
         readers = [Reader(server.url, users) for server in self.servers]
-        watchers = [self.watcher(document) for document in (POOL_CHANGES, ADAPTER_CHANGES) * 2]
+        watchers = [*self.watchers(), *self.watchers()]
         reading = [asyncio.create_task(reader.read()) for reader in readers]
         try:
             async with watching(watchers), users.working():
@@ -137,9 +138,13 @@ class Installation:
         print(_told(users, watchers))
         await self._nothing_left(before)
 
-    def watcher(self, document: str) -> Watcher:
-        """Somebody who watches by whichever server."""
-        return Watcher([server.url for server in self.servers], TENANT, document, random.Random(self.dice.random()))
+    def watchers(self) -> list[Watcher]:
+        """Who watches pools, and who watches adapters; each by whichever server."""
+        urls = [server.url for server in self.servers]
+        return [
+            Watcher(urls, TENANT, document, random.Random(self.dice.random()))
+            for document in (POOL_CHANGES, ADAPTER_CHANGES)
+        ]
 
     async def _checked(self, users: Users) -> Present:
         now = await present(users)

@@ -12,7 +12,7 @@ from typing import Any
 from tests.faults.database import Database, Member
 from tests.faults.history import present
 from tests.faults.installation import TENANT, Installation, Server, installed
-from tests.faults.onlookers import ADAPTER_CHANGES, POOL_CHANGES, Watcher, all_told, watching
+from tests.faults.onlookers import Watcher, all_told, watching
 from tests.faults.users import Users
 
 DATABASE = f"octomesh_{TENANT}"
@@ -59,7 +59,7 @@ async def all_told_after_some_work(watchers: Sequence[Watcher], users: Users) ->
 
 async def test_who_watches_while_the_history_is_lost_is_told_to_start_over(tmp_path: Path, dice: random.Random) -> None:
     async with with_a_short_history(tmp_path, dice) as (there, users):
-        watchers = [there.watcher(document) for document in (POOL_CHANGES, ADAPTER_CHANGES)]
+        watchers = there.watchers()
         async with watching(watchers):
             there.database.wires[0].swallow()
             async with users.working():
@@ -75,7 +75,7 @@ async def test_who_comes_back_after_the_history_is_lost_is_told_to_start_over(
     tmp_path: Path, dice: random.Random
 ) -> None:
     async with with_a_short_history(tmp_path, dice) as (there, users):
-        watchers = [there.watcher(document) for document in (POOL_CHANGES, ADAPTER_CHANGES)]
+        watchers = there.watchers()
         async with watching(watchers):
             await all_told(watchers, await present(users))
         async with users.working():
@@ -90,7 +90,7 @@ async def test_who_watches_a_tenant_whose_database_is_dropped_is_told_that_nothi
     tmp_path: Path, dice: random.Random
 ) -> None:
     async with with_a_short_history(tmp_path, dice) as (there, users):
-        watchers = [there.watcher(document) for document in (POOL_CHANGES, ADAPTER_CHANGES)]
+        watchers = there.watchers()
         async with watching(watchers):
             await there.database.members[0].command({"dropDatabase": 1}, DATABASE)
             await all_told(watchers, await present(users))
@@ -106,7 +106,7 @@ async def test_a_tenant_whose_database_was_dropped_can_be_worked_in_as_before(
         await again.settle_in()
         indexes = await there.database.members[0].command({"listIndexes": "pools"}, DATABASE)
         assert any(index.get("unique") for index in indexes["cursor"]["firstBatch"]), "names may be taken twice"
-        watchers = [there.watcher(document) for document in (POOL_CHANGES, ADAPTER_CHANGES)]
+        watchers = there.watchers()
         async with watching(watchers):
             await all_told_after_some_work(watchers, again)
         assert not any("RESYNC" in watcher.kinds for watcher in watchers), "what was there before is not kept"

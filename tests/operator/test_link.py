@@ -35,7 +35,7 @@ from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.tenants import Registry
 from tests.api.conftest import serving
 from tests.builders import ALICE, NOW, an_adapter, created_adapter, created_pool, stored
-from tests.issuing import AUDIENCE, TestIssuer
+from tests.issuing import AUDIENCE, Recorded, TestIssuer
 
 FACTS = OperatorFacts(id="plant-1", cluster="plant", version="1.0")
 
@@ -314,18 +314,6 @@ async def test_the_token_is_read_for_each_connection_sent_twice_and_never_logged
     assert logs
     assert "s3cret" not in str(logs)
     assert "s3cret" not in linked.link.trouble
-
-
-class Recorded:
-    """Credentials that count how often a token was refused."""
-
-    refusals = 0
-
-    async def token(self) -> str:
-        return f"token-{self.refusals}"
-
-    def refused(self) -> None:
-        self.refusals += 1
 
 
 @pytest.mark.parametrize("status", [None, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN])
