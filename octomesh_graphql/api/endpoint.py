@@ -19,7 +19,7 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from octomesh_graphql.api.admitting import Gate, token_of
 from octomesh_graphql.api.asking import Unclear, json_in
 from octomesh_graphql.api.entering import entered, unavailable
-from octomesh_graphql.api.errors import FailureCode
+from octomesh_graphql.api.errors import NO_MEMORY, FailureCode
 from octomesh_graphql.api.over_http import Rejected, accepted, answered, encoded, rejection
 from octomesh_graphql.api.over_websocket import Line, Socket
 from octomesh_graphql.api.pages import Pages
@@ -64,6 +64,8 @@ class Endpoint(GraphQL[Any, None], Generic[C]):
             return  # nobody waits for an answer
         except asyncio.CancelledError:  # the server stops, and has waited long enough for the database
             response = rejection(unavailable("The server stops. Try again in a moment."))
+        except MemoryError:
+            response = rejection(unavailable(NO_MEMORY))
         await response(scope, receive, send)
 
     async def answered(self, request: Request) -> Response:

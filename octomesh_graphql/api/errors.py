@@ -44,7 +44,7 @@ class FailureCode(DescribedEnum):
     POOL_SERVED_BY_ANOTHER = "POOL_SERVED_BY_ANOTHER", "Another live operator serves the pool."
     POOL_NOT_CLAIMED = "POOL_NOT_CLAIMED", "The operator has not claimed the pool in this session."
     NOT_FOUND = "NOT_FOUND", "What an agent speaks of is not there, or is gone."
-    UNAVAILABLE = "UNAVAILABLE", "The database does not answer; try again in a moment."
+    UNAVAILABLE = "UNAVAILABLE", "The database does not answer, or memory is short; try again in a moment."
     INTERNAL = "INTERNAL", "A fault of the server; the `requestId` leads to it in the log."
 
 
@@ -53,6 +53,8 @@ ERRORS_TOLD: Final = 20
 
 MESSAGE_CHARACTERS: Final = 300
 """Longest message that quotes a client's own document."""
+
+NO_MEMORY: Final = "The server has no memory left for that. Ask for less, or try again in a moment."
 
 
 def failure(code: FailureCode, message: str, **extensions: Any) -> GraphQLError:
@@ -116,6 +118,9 @@ def _resolved(error: GraphQLError, cause: Exception, request_id: str) -> GraphQL
         case MongoUnavailable():
             log.warning("database unavailable", reason=str(cause))
             return _like(error, "The database does not answer. Try again in a moment.", FailureCode.UNAVAILABLE)
+        case MemoryError():
+            log.warning("no memory left", path=error.path)
+            return _like(error, NO_MEMORY, FailureCode.UNAVAILABLE)
         case _:
             log.error("operation failed", path=error.path, exc_info=cause)
             return _like(error, "Something went wrong on the server.", FailureCode.INTERNAL, requestId=request_id)

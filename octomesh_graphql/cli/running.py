@@ -13,6 +13,7 @@ import structlog
 import uvloop
 
 from octomesh_graphql.cli import FAILED, MISUSED
+from octomesh_graphql.cli.memory import share_memory
 from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.settings import WrongSettings
 
@@ -41,6 +42,7 @@ def run_until_stopped(program: Program, failures: Failures = ()) -> int:
 
 
 def _run(program: Program, failures: Failures, exit_code: Callable[[int], int]) -> int:
+    share_memory()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             stopped_by = runner.run(_stoppable(program))

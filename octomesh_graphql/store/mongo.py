@@ -418,6 +418,10 @@ def _translated() -> Iterator[None]:
         if error.timeout:
             raise MongoUnavailable(f"MongoDB did not answer in time: {_short(error)}") from error
         raise
+    except RuntimeError as error:
+        if str(error) != "can't start new thread":
+            raise
+        raise MongoUnavailable("MongoDB can't be asked: there is no memory for another thread") from error
 
 
 def _duplicate(details: Mapping[str, Any]) -> Duplicate:

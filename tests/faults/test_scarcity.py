@@ -1,4 +1,4 @@
-"""Too little of something: room on the disk, file descriptors, processor; and a MongoDB that refuses work."""
+"""Too little of something: room on the disk, file descriptors, memory, processor; and a MongoDB that refuses work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from octomesh_graphql.store.mongo import MongoCommandFailed, MongoUnavailable
 from tests.faults.database import Database, Member
 from tests.faults.installation import TENANT, Server, installed
-from tests.faults.users import CREATE_POOL, EDIT, wrong_in
+from tests.faults.users import CREATE_ADAPTER, CREATE_POOL, EDIT, wrong_in
 
 DISK = "700m"
 """Room for a fresh database with its journal, and soon full."""
@@ -42,6 +42,11 @@ PASSING = {
     14031: "OutOfDiskSpace",
 }
 """By what MongoDB refuses work that it may do a moment later."""
+
+LARGE = {"type": "EDGE", "imageName": "a/b", "imageVersion": "1", "configuration": {"text": "x" * 60_000}}
+"""An adapter of which three hundred make an answer of 18 megabytes."""
+
+EVERYTHING = "{ adapters(first: 500) { nodes { configuration } } }"
 
 
 @pytest.fixture
@@ -150,6 +155,32 @@ async def test_who_has_no_descriptors_left_refuses_and_serves_again(tmp_path: Pa
         for writer in connections:
             writer.transport.abort()
         assert await _answers(small), "it serves nobody any more"
+
+
+async def test_who_has_no_memory_left_refuses_and_serves_again(tmp_path: Path, dice: random.Random) -> None:
+    async with installed(tmp_path, dice) as there, there.working():
+        there.expected.append("MemoryError")
+        small = there.servers[0]
+        url = f"{small.url()}/tenants/{TENANT}/graphql"
+        async with httpx.AsyncClient(timeout=40) as http:
+            for number in range(300):
+                given = {**LARGE, "name": f"Large {number}"}
+                await http.post(url, json={"query": CREATE_ADAPTER, "variables": {"i": given}})
+            with little_memory(small, 4):
+                answers = await asyncio.gather(*(http.post(url, json={"query": EVERYTHING}) for _ in range(30)))
+        refused = [answer for answer in answers if "errors" in answer.json()]
+        assert refused, "it had enough"
+        assert [wrong_in(answer) for answer in refused if wrong_in(answer)] == []
+        assert await _answers(small), "it serves nobody any more"
+
+
+@contextmanager
+def little_memory(server: Server, megabytes: int) -> Iterator[None]:
+    """A server that can get no more memory than this."""
+    used = int(Path(f"/proc/{server.pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.prlimit(server.pid, resource.RLIMIT_AS, (used + megabytes * 1024 * 1024, resource.RLIM_INFINITY))
+    yield
+    resource.prlimit(server.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 async def _connected(server: Server) -> asyncio.StreamWriter:
