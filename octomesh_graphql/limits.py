@@ -24,7 +24,7 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    # A connection: api/listening.py, api/connections.py
+    # A connection: api/listening.py, api/connections.py, api/pace.py
 
     connections: int = _from(10, 1_000_000, 2_000)
     """Connections at once; more are answered 503, which is better than slowness for all."""
@@ -40,7 +40,7 @@ class Limits(BaseModel):
 
     stalled_seconds: float = _from(1, 3_600, 10)
     """In this time a peer has to read 64 KiB of what was written to it, or all there is; else the connection is dropped
-    with all it holds."""
+    with all it holds. Who has read ahead may rest up to three times as long."""
 
     # A request: api/over_http.py
 
@@ -56,8 +56,8 @@ class Limits(BaseModel):
     # A WebSocket: api/endpoint.py, api/over_websocket.py
 
     sockets: int = _from(1, 1_000_000, 1_500)
-    """WebSockets at once, of tenants or of agents; more are answered 503. The rest of `connections` is for the others:
-    whoever opens sockets without end keeps nobody from asking."""
+    """WebSockets at once, of tenants and agents together; more are answered 503. The rest of `connections` is for the
+    others: whoever opens sockets without end keeps nobody from asking."""
 
     init_seconds: float = _from(1, 3_600, 10)
     """From the opening of a WebSocket to `connection_init`; then it is closed with 4408."""
@@ -71,7 +71,7 @@ class Limits(BaseModel):
     subscriptions: int = _from(1, 10_000, 50)
     """RATE_LIMITED: operations under way on one WebSocket. A page of the Admin Panel needs three."""
 
-    # A document: api/documents.py. GRAPHQL_PARSE_FAILED for the first three, QUERY_TOO_COMPLEX for the others.
+    # A document: api/extents.py. GRAPHQL_PARSE_FAILED for the first three, QUERY_TOO_COMPLEX for the others.
 
     source_characters: int = _from(1_000, 10_000_000, 100_000)
     """Of a document. Those of the Admin Panel have 2,000 at most."""
@@ -112,7 +112,11 @@ class Limits(BaseModel):
 
     cost: int = _from(1_000, 10_000_000, 50_000)
     """Values that an answer may have in the worst case, rows multiplied: 500 pools with everything flat are about
-    20,000, 50 pools with 20 adapters each about 35,000. The largest takes a few tenths of a second of one processor."""
+    20,000, 50 pools with 20 adapters each about 35,000. The largest takes a second of one processor."""
+
+    event_cost: int = _from(500, 10_000_000, 5_000)
+    """The same for each event of a subscription, because a change may make one for everybody who watches. Those of the
+    Admin Panel have 33 at most; a pool with 200 adapters and what the panel shows of them would have about 4,000."""
 
     # An operation: api/schema.py
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse, validate
 
-from octomesh_graphql.api.documents import extent_of, refusal
+from octomesh_graphql.api.extents import extent_of, refusal, written_in
 from octomesh_graphql.api.pages import BUILT
 from octomesh_graphql.api.schema import build_schema
 from octomesh_graphql.limits import DEFAULT
@@ -76,7 +76,7 @@ def test_an_example_in_graphiql_fits_the_schema_and_its_limits(example: Path) ->
     schema = build_schema()._schema
     document = parse(example.read_text())
     assert validate(schema, document) == []
-    assert refusal(document, extent_of(schema, document, {}), DEFAULT) is None
+    assert refusal(written_in(document), extent_of(schema, document, {}), DEFAULT) is None
 
 
 def test_every_example_in_graphiql_is_shown() -> None:

@@ -52,13 +52,16 @@ async def configuration_versions(sessions: Sessions, feed: Feed, session: Sessio
     """
     await sessions.check(session)
     tenant_id, rt_id = session.adapter
+    told: str | None = None
     async with _connected(sessions, feed, session) as hints:
         while not hints.closed:
             await hints.take()
             adapter = await (await tenant_of(sessions, tenant_id)).adapter(rt_id)
             if adapter is None:
                 raise missing("adapter", rt_id)
-            yield adapter.configuration_version
+            if adapter.configuration_version != told:
+                told = adapter.configuration_version
+                yield told
 
 
 @asynccontextmanager

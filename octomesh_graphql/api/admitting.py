@@ -43,6 +43,11 @@ class Gate:
         """Whether tokens are looked at."""
         return self.tokens is not None
 
+    async def prepare(self) -> None:
+        """Ask the issuer, if there is one, before anybody comes."""
+        if self.tokens:
+            await self.tokens.prepare()
+
     async def user(self, token: str | None, tenant_id: str) -> Caller:
         """Who asks in a tenant, as one who may at least read.
 

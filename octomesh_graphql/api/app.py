@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from asyncio import Semaphore
+from collections.abc import Awaitable, Callable, Collection
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -17,6 +18,7 @@ from octomesh_graphql.api.endpoint import AgentsEndpoint, TenantEndpoint
 from octomesh_graphql.api.errors import FailureCode
 from octomesh_graphql.api.health import Health
 from octomesh_graphql.api.metrics import Metrics
+from octomesh_graphql.api.naming import OwnNames
 from octomesh_graphql.api.over_http import Rejected, rejection
 from octomesh_graphql.api.pages import Pages
 from octomesh_graphql.api.requests import Requests
@@ -36,16 +38,21 @@ def create_app(
     gate: Gate = OPEN,
     limits: Limits = DEFAULT,
     default_tenant: str | None = None,
+    names: Collection[str] | None = None,
 ) -> Starlette:
     """The server for all tenants and agents of a deployment; the feed must be running. `gate` says who is let in.
 
-    A browser that asks for no tenant is led to the default one, if there is one.
+    A browser that asks for no tenant is led to the default one, if there is one. With `names` the server answers only
+    to these and to those of its machine.
     """
     pages = Pages(default_tenant=default_tenant)
-    tenants = TenantEndpoint(build_schema(limits), gate, sessions, feed, pages)
-    agents = AgentsEndpoint(build_agents_schema(limits), gate, sessions, feed)
+    sockets = Semaphore(limits.sockets)
+    tenants = TenantEndpoint(build_schema(limits), gate, sessions, feed, sockets, pages)
+    agents = AgentsEndpoint(build_agents_schema(limits), gate, sessions, feed, sockets)
     metrics = Metrics(feed)
     health = Health(sessions.registry, feed, metrics)
+
+    named = [] if names is None else [Middleware(OwnNames, names)]
 
     async def failed(_: Request, __: Exception) -> Response:
         return rejection(Rejected(500, FailureCode.INTERNAL, "Something went wrong on the server."))
@@ -63,7 +70,7 @@ def create_app(
             Route("/metrics", health.metrics),
             *pages.routes(),
         ],
-        middleware=[Middleware(_AsSent), Middleware(Requests, metrics)],
+        middleware=[Middleware(_AsSent), Middleware(Requests, metrics), *named],
         exception_handlers={404: pages.nowhere, Exception: failed},
     )
     app.router.redirect_slashes = False  # it leads to whatever host the request names

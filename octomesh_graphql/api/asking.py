@@ -28,6 +28,15 @@ def json_in(data: bytes | str, what: str) -> Any:
         raise Unclear(f"{what} is not JSON in UTF-8.") from error
 
 
+def check_characters(value: Any, what: str) -> None:
+    """Raises `Unclear` for half a character in a JSON value, which nothing behind could name as well."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = ord(error.object[error.start])
+        raise Unclear(f"{what} holds half a character (U+{half:04X}). Send whole ones.") from error
+
+
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 

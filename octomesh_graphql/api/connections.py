@@ -1,14 +1,17 @@
 """What a connection may take of us. uvicorn waits without end: for the rest of a head, for a head behind a stray byte,
 and for a peer that does not read.
 
-So there is a watch before each of its protocols: `_Impatient` looks after what the peer has to read, `HttpConnection`
-also after the head that it has to send, `WebSocketConnection` after its handshake and its crowds of frames. How long a
-body, an operation and a silent WebSocket may take is not decided here.
+So there is a watch before each of its protocols: `PacedProtocol` looks after what the peer has to read,
+`HttpConnection` after the head that it has to send, `WebSocketConnection` after its handshake and its crowds of frames.
+How long a body, an operation and a silent WebSocket may take is not decided here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 import uvicorn
@@ -18,23 +21,26 @@ from websockets import http11
 
 from octomesh_graphql.api.errors import FailureCode
 from octomesh_graphql.api.over_http import Rejected, rejection
+from octomesh_graphql.api.pace import PacedProtocol
 from octomesh_graphql.limits import Limits
-
-_PACE_BYTES: Final = 64 * 1024
-"""What a peer has to read within `stalled_seconds`, or else all there is: the worst of lines can."""
-
-_LOOKS: Final = 4
-"""How often in that time we look whether it did."""
 
 _SLICE_BYTES: Final = 8 * 1024
 """What is taken of a WebSocket before others have their turn: as small frames they are more than a thousand."""
 
+_REST_OF_BODY_SECONDS: Final = 2.0
+"""When the server stops, for a body that is on its way; none is waited for until the end."""
+
 _ALWAYS_SERVED: Final = "/healthz"
 """Also when there are too many connections: the process is well, and restarting it would help nobody."""
 
-_NO_BODY: Final = b"content-length: 0\r\nconnection: close\r\n\r\n"
-_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _NO_BODY
-_UNREADABLE: Final = b"HTTP/1.1 400 Bad Request\r\n" + _NO_BODY
+_CLOSE: Final = {"connection": "close"}
+_STOPS: Final = Rejected(
+    503, FailureCode.UNAVAILABLE, "The server stops. Try again in a moment.", {"retry-after": "2", **_CLOSE}
+)
+_NO_HANDSHAKE: Final = Rejected(400, FailureCode.BAD_REQUEST, "This is no handshake of a WebSocket.", _CLOSE)
+
+_HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%-]*(:\d*)?|\[[0-9A-Fa-f:.]+\](:\d*)?")
+"""What RFC 9110 lets a Host be, with names that need no more than ASCII."""
 
 
 class BoundedConfig(uvicorn.Config):
@@ -57,75 +63,24 @@ class BoundedConfig(uvicorn.Config):
         # Of a handshake, which `HttpConnection` has bounded as a whole; a token has more than the 8 KiB of the library.
         http11.MAX_LINE_LENGTH = limits.head_bytes
         full = f"{limits.connections} connections are open, as many as may be. Try again later."
-        headers = {"retry-after": "5", "connection": "close"}
+        headers = {"retry-after": "5", **_CLOSE}
         self.no_room = rejection(Rejected(503, FailureCode.RATE_LIMITED, full, headers))
 
 
-class _Impatient(asyncio.Protocol):
-    """Drops a peer that does not read what was written to it, the last words before closing included.
+class HttpConnection(PacedProtocol, HttpToolsProtocol):
+    """An HTTP connection of somebody who may be slow on purpose, or send what nobody wants.
 
-    The transport says when something begins to wait (`pause_writing`), and when all of it is gone (`resume_writing`).
-    In between we look at it from time to time, and drop the peer when it did not keep pace.
-    """
-
-    config: Any  # a BoundedConfig
-    loop: asyncio.AbstractEventLoop
-    transport: Any
-    _look: asyncio.TimerHandle | None = None
-    _unread = 0
-    _paced_until = 0.0
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        transport.set_write_buffer_limits(0)  # what waits is told from the first byte to the last
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._kept_pace(self.transport.get_write_buffer_size())
-        self._look_later()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._stop_looking()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._stop_looking()
-
-    def _kept_pace(self, unread: int) -> None:
-        self._unread = unread
-        self._paced_until = self.loop.time() + self.config.limits.stalled_seconds
-
-    def _look_now(self) -> None:
-        unread = self.transport.get_write_buffer_size()
-        if self._unread - unread >= _PACE_BYTES:
-            self._kept_pace(unread)
-        elif self.loop.time() >= self._paced_until:
-            self.transport.abort()
-            return
-        self._unread = max(self._unread, unread)  # by now more was written
-        self._look_later()
-
-    def _look_later(self) -> None:
-        self._stop_looking()
-        self._look = self.loop.call_later(self.config.limits.stalled_seconds / _LOOKS, self._look_now)
-
-    def _stop_looking(self) -> None:
-        if self._look:
-            self._look.cancel()
-            self._look = None
-
-
-class HttpConnection(_Impatient, HttpToolsProtocol):
-    """An HTTP connection of somebody who may be slow on purpose.
-
-    Whenever nothing is under way and bytes come that are no whole head, `_late` closes the connection: from its opening
+    Whenever nothing is under way and bytes come that are no whole head, `_late` ends the connection: from its opening
     on, from the first byte of a head, and when something else comes after an answer, like the rest of a body that
     nobody wants. uvicorn itself only waits for the very first byte after an answer.
+
+    What says nothing, neither a whole head nor any of a body, is counted and bounded: half a head, and what may stand
+    behind the chunks of a body.
     """
 
     _late: asyncio.TimerHandle | None = None
-    _head_bytes = 0
+    _told = False
+    _telling_bytes = 0
     _in_body = False
     _answering: Any = None  # uvicorn's request and answer in one
 
@@ -136,12 +91,15 @@ class HttpConnection(_Impatient, HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Some bytes of a request, or of several."""
-        awaited = self._late
+        if self.transport.is_closing():
+            return
+        self._told = False
         super().data_received(data)
         if self._late is None and self._is_idle():
             self._await_head()
-        elif awaited and awaited is self._late and not self._in_body:  # else the head began or ended within these bytes
-            self._measure_head(data)
+        self._telling_bytes = 0 if self._told else self._telling_bytes + len(data)
+        if self._telling_bytes > self.config.limits.head_bytes:
+            self._hear_no_more(self._too_large())
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -149,22 +107,44 @@ class HttpConnection(_Impatient, HttpToolsProtocol):
         if self._late is None:
             self._await_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of the head. What has the same form behind a body is nobody's."""
+        if not self._in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """The head is there."""
         self._not_late()
+        self._told = True
+        self.scope["refused"] = self._wrong_head()  # type: ignore[typeddict-unknown-key]
+        super().on_headers_complete()  # not for a URL that can't be read: then there is no request
         self._in_body = True
-        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Some of the body."""
+        self._told = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The body is there, wanted or not."""
         self._not_late()
-        self._in_body = False
+        self._told, self._in_body = True, False
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
         """From here on this is a WebSocket."""
         self._stop_looking()
         super().handle_websocket_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP."""
+        self._hear_no_more(Rejected(400, FailureCode.BAD_REQUEST, msg, _CLOSE))
+
+    def shutdown(self) -> None:
+        """The server stops. What was asked is answered; what is still being asked, only if that is soon."""
+        super().shutdown()
+        if self._in_body:
+            self.loop.call_later(_REST_OF_BODY_SECONDS, self._wait_no_longer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is there any more: neither for the answer under way, nor for those in line."""
@@ -177,24 +157,63 @@ class HttpConnection(_Impatient, HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._answering = cycle
-        if app is not self.app:  # uvicorn's own for "too many connections", in plain text
+        if no := cycle.scope["refused"]:
+            app = rejection(no)
+        elif app is not self.app:  # uvicorn's own for "too many connections", in plain text
             app = self.app if cycle.scope["path"] == _ALWAYS_SERVED else self.config.no_room
         super()._start_asgi_task(cycle, app)
 
+    def _should_upgrade(self) -> bool:
+        return not self.scope.get("refused") and self.parser.get_http_version() == "1.1" and super()._should_upgrade()
+
     def _is_idle(self) -> bool:
         """Whether no request is under way, and none is waited for."""
-        answered = self.cycle is None or self.cycle.response_complete
-        return answered and self.timeout_keep_alive_task is None and self.transport.get_protocol() is self
+        return self._all_answered() and self.timeout_keep_alive_task is None and self.transport.get_protocol() is self
 
-    def _measure_head(self, data: bytes) -> None:
-        self._head_bytes += len(data)
-        if self._head_bytes > self.config.limits.head_bytes and not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
+    def _all_answered(self) -> bool:
+        return self.cycle is None or bool(self.cycle.response_complete)
+
+    def _wrong_head(self) -> Rejected | None:
+        """Why a head is refused whatever it asks for, if it is."""
+        if sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url) > self._most_of_head:
+            return self._too_large()
+        wrong = _wrong_in(self.parser.get_http_version(), self.headers)
+        return Rejected(400, FailureCode.BAD_REQUEST, wrong, _CLOSE) if wrong else None
+
+    @property
+    def _most_of_head(self) -> int:
+        most: int = self.config.limits.head_bytes
+        return most
+
+    def _too_large(self) -> Rejected:
+        message = f"The head has more than {self._most_of_head:,} bytes."
+        return Rejected(431, FailureCode.PAYLOAD_TOO_LARGE, message, _CLOSE)
+
+    def _hear_no_more(self, no: Rejected | None = None) -> None:
+        """End the connection: at once, with these words if it is clear to what they belong, or behind the answers that
+        are under way."""
+        if self._in_body and self.pipeline:  # it is in line, and so is what is said of it
+            self.cycle.scope["refused"] = no  # type: ignore[typeddict-unknown-key]
+            self.flow.pause_reading()
+        elif self._in_body and not self._all_answered() and not self.cycle.response_started:
+            self._last_words(no)
+        elif not self._all_answered():
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
+        else:
+            self._last_words(None if self._in_body else no)
+
+    def _wait_no_longer(self) -> None:
+        if self._in_body:
+            self._hear_no_more(_STOPS)
+
+    def _last_words(self, no: Rejected | None) -> None:
+        if no and not self.transport.is_closing():
+            self.transport.write(_written(no))
+        self.transport.close()
 
     def _await_head(self) -> None:
-        self._head_bytes = 0
-        self._late = self.loop.call_later(self.config.limits.head_seconds, self.transport.close)
+        self._late = self.loop.call_later(self.config.limits.head_seconds, self._hear_no_more)
 
     def _not_late(self) -> None:
         if self._late:
@@ -202,7 +221,29 @@ class HttpConnection(_Impatient, HttpToolsProtocol):
             self._late = None
 
 
-class WebSocketConnection(_Impatient, WebSocketsSansIOProtocol):
+def _wrong_in(version: str, head: Sequence[tuple[bytes, bytes]]) -> str | None:
+    """What is wrong in a head whatever it asks for, so that those on its way may have understood something else."""
+    hosts = [value for name, value in head if name == b"host"]
+    codings = [value.lower() for name, value in head if name == b"transfer-encoding"]
+    if version not in ("1.0", "1.1"):
+        return f"HTTP/{version} is not served here; use HTTP/1.1."
+    if len(hosts) > 1 or (version == "1.1" and not hosts) or not all(_HOST.fullmatch(host) for host in hosts):
+        return "A request names one Host, as 'name' or 'name:port'."
+    if codings not in ([], [b"chunked"]):
+        return "The one 'Transfer-Encoding' that is read is 'chunked'."
+    if sum(name == b"authorization" for name, _ in head) > 1:
+        return "A request has one 'Authorization'."
+    return None
+
+
+def _written(no: Rejected) -> bytes:
+    """A refusal as it goes over the line, where there is no request that it could answer."""
+    response = rejection(no)
+    status = f"HTTP/1.1 {no.status} {HTTPStatus(no.status).phrase}".encode()
+    return b"\r\n".join((status, *(b": ".join(field) for field in response.raw_headers), b"", bytes(response.body)))
+
+
+class WebSocketConnection(PacedProtocol, WebSocketsSansIOProtocol):
     """A WebSocket of somebody who may not read what they asked for, whose first words may be anything, and who may send
     thousands of frames at once."""
 
@@ -222,6 +263,13 @@ class WebSocketConnection(_Impatient, WebSocketsSansIOProtocol):
         if not behind_others:
             self._take_slice()
 
+    def keepalive_timeout(self) -> None:
+        """No pong in time. Before it can answer, a slow peer has to read what was written before the ping."""
+        if not self.is_behind:
+            super().keepalive_timeout()
+        else:
+            self.pong_timer = self.loop.call_later(self.config.limits.ping_seconds / 2, self.keepalive_timeout)
+
     def _take_slice(self) -> None:
         """Take some of the bytes, and read on when all are taken: neither time nor memory is without bound."""
         if self.transport.is_closing():
@@ -240,7 +288,7 @@ class WebSocketConnection(_Impatient, WebSocketsSansIOProtocol):
     def _refuse_handshake(self) -> None:
         """It can't be read, to which uvicorn says nothing at all."""
         if not self.transport.is_closing():
-            self.transport.write(_UNREADABLE)
+            self.transport.write(_written(_NO_HANDSHAKE))
             self.transport.close()
 
     def send_receive_event_to_app(self) -> None:

@@ -31,12 +31,13 @@ from octomesh_graphql.store.sessions import Sessions
 
 
 class Endpoint(GraphQL[Any, None], Generic[C]):
-    """GraphQL on one path. The library serves its WebSockets; what a visitor finds is up to `visit`."""
+    """GraphQL on one path. The library serves its WebSockets, as many at once as there is room for in `sockets`, which
+    paths share; what a visitor finds is up to `visit`."""
 
     graphql_transport_ws_handler_class = Socket
     websocket_adapter_class = Line
 
-    def __init__(self, schema: ServedSchema, gate: Gate, sessions: Sessions, feed: Feed) -> None:
+    def __init__(self, schema: ServedSchema, gate: Gate, sessions: Sessions, feed: Feed, sockets: Semaphore) -> None:
         super().__init__(
             schema,
             graphql_ide=None,  # Strawberry's loads everything from another host
@@ -47,7 +48,7 @@ class Endpoint(GraphQL[Any, None], Generic[C]):
         self._gate = gate
         self._sessions = sessions
         self._feed = feed
-        self._sockets = Semaphore(schema.limits.sockets)
+        self._sockets = sockets
 
     @abstractmethod
     def visit(self, connection: HTTPConnection) -> Visit[C]:
@@ -112,8 +113,10 @@ class Endpoint(GraphQL[Any, None], Generic[C]):
 class TenantEndpoint(Endpoint[Any]):
     """GraphQL for `/tenants/{tenant_id}/graphql`; a visitor finds the data of that tenant and no other."""
 
-    def __init__(self, schema: ServedSchema, gate: Gate, sessions: Sessions, feed: Feed, pages: Pages) -> None:
-        super().__init__(schema, gate, sessions, feed)
+    def __init__(
+        self, schema: ServedSchema, gate: Gate, sessions: Sessions, feed: Feed, sockets: Semaphore, pages: Pages
+    ) -> None:
+        super().__init__(schema, gate, sessions, feed, sockets)
         self._pages = pages
 
     def visit(self, connection: HTTPConnection) -> TenantVisit:

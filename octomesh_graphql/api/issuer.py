@@ -38,7 +38,7 @@ Fetch = Callable[[str], Awaitable[Any]]
 
 
 class IssuerSilent(Exception):
-    """No key of the issuer is known, and none can be had at the moment."""
+    """The key that is needed is not at hand, and none can be had at the moment."""
 
 
 class UnknownKey(Exception):
@@ -62,7 +62,10 @@ class Issuer:
         self._trouble: str | None = None
 
     async def key(self, id: str | None) -> PyJWK:
-        """The key with this id; without an id the only one there is. Raises `UnknownKey`, `IssuerSilent`."""
+        """The key with this id; without an id the only one there is.
+
+        Raises `UnknownKey`, and `IssuerSilent` when the issuer may have it and can't be asked.
+        """
         age = self._clock() - self._fetched
         if age >= KEPT_SECONDS:
             self._keys = {}
@@ -74,9 +77,15 @@ class Issuer:
         if found is None and self._keys:
             await self._renewed()  # it may be a new one
             found = self._found(id)
+        if found is None and self._keys and not self._trouble:
+            raise UnknownKey
         if found is None:
-            raise UnknownKey if self._keys else IssuerSilent(self._trouble or "It has no keys.")
+            raise IssuerSilent(self._trouble or "It has no keys.")
         return found
+
+    async def prepare(self) -> None:
+        """Ask for the keys before anybody needs them, so that the log tells at once if there are none."""
+        await self._renewed()
 
     def _found(self, id: str | None) -> PyJWK | None:
         if id is None:

@@ -17,7 +17,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from octomesh_graphql.api.asking import Asked, Unclear, json_in, request_in
+from octomesh_graphql.api.asking import Asked, Unclear, check_characters, json_in, request_in
 from octomesh_graphql.api.errors import FailureCode
 from octomesh_graphql.api.schema import ServedSchema, TookTooLong
 from octomesh_graphql.limits import Limits
@@ -182,14 +182,10 @@ def _too_large(limits: Limits) -> Rejected:
 
 
 def _json(data: bytes, what: str) -> Any:
-    """A JSON value. Raises `Unclear`: also for halves of characters, which nothing behind could name as well."""
+    """A JSON value. Raises `Unclear`."""
     value = json_in(data, what)
     if b"\\ud" in data.lower():
-        try:
-            json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            half = ord(error.object[error.start])
-            raise Unclear(f"{what} holds half a character (U+{half:04X}). Send whole ones.") from error
+        check_characters(value, what)
     return value
 
 

@@ -13,7 +13,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 
 from octomesh_graphql.actions.clock import now
 from octomesh_graphql.api.admitting import token_in
-from octomesh_graphql.api.asking import Unclear, request_in
+from octomesh_graphql.api.asking import Asked, Unclear, check_characters, request_in
 from octomesh_graphql.api.entering import entered
 from octomesh_graphql.api.errors import FailureCode, failure
 from octomesh_graphql.api.over_http import Rejected
@@ -74,14 +74,24 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         except Unclear as no:
             await self.handle_invalid_message(str(no))
             return
-        most = cast(ServedSchema, self.schema).limits.subscriptions
-        if self.connection_acknowledged and message["id"] not in self.operations and len(self.operations) >= most:
-            many = f"{most} operations are under way on this connection; end one, or open another."
-            error = failure(FailureCode.RATE_LIMITED, many).formatted
-            await self.send_message({"id": message["id"], "type": "error", "payload": [error]})
+        refused = self._refusal(message["id"], asked) if self.connection_acknowledged else None
+        if refused:
+            await self.send_message({"id": message["id"], "type": "error", "payload": [refused.formatted]})
         else:
             payload: Any = {"query": asked.query, "variables": asked.variables, "operationName": asked.operation_name}
             await super().handle_subscribe({"id": message["id"], "type": "subscribe", "payload": payload})
+
+    def _refusal(self, id: str, asked: Asked) -> GraphQLError | None:
+        """Why an operation is not even begun, if it is not. An id that is in use is for the library to refuse."""
+        most = cast(ServedSchema, self.schema).limits.subscriptions
+        if id not in self.operations and len(self.operations) >= most:
+            many = f"{most} operations are under way on this connection; end one, or open another."
+            return failure(FailureCode.RATE_LIMITED, many)
+        try:
+            check_characters(asked.variables, "'variables'")
+        except Unclear as no:
+            return failure(FailureCode.BAD_REQUEST, str(no))
+        return None
 
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Self, cast
 
 import strawberry
 from graphql import (
@@ -30,8 +30,9 @@ from strawberry.types.graphql import OperationType
 
 from octomesh_graphql.api import agents
 from octomesh_graphql.api.admitting import Forbidden
-from octomesh_graphql.api.documents import BoundedDocuments, parsed
+from octomesh_graphql.api.documents import LONG_EVENT, BoundedDocuments, Documents
 from octomesh_graphql.api.errors import CodedErrors, FailureCode, failure
+from octomesh_graphql.api.extents import extent_of
 from octomesh_graphql.api.mutations import Mutation
 from octomesh_graphql.api.problems import CONCRETE
 from octomesh_graphql.api.queries import Query
@@ -57,11 +58,31 @@ class TookTooLong(Exception):
 
 
 class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
-    """An executor that does not grow with the events of its subscription.
+    """An executor that does not grow with the events of its subscription, and takes turns with others to tell them.
 
     graphql-core 3.3.2 remembers subfields by the identity of a list that is a new one for each event, for as long as
     the subscription lives: about a kilobyte an event. Forgetting them now and then costs nothing one can measure.
     """
+
+    _events_are_long: bool | None = None
+
+    def build_per_event_executor(self, payload: Any) -> Self:
+        """As the library does, once it is known how much an event takes."""
+        if self._events_are_long is None:
+            document = DocumentNode(definitions=(self.operation, *self.fragment_definitions.values()))
+            extent = extent_of(self.schema, document, self.variable_values.coerced, None)
+            self._events_are_long = extent.cost >= LONG_EVENT
+        return cast(Self, super().build_per_event_executor(payload))
+
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        """As the library does; a long event, in its turn."""
+        return self._in_turn() if self._events_are_long else super().execute_operation(serially)
+
+    async def _in_turn(self) -> Any:
+        async with cast(Any, self.schema)._strawberry_schema.telling:
+            await asyncio.sleep(0)  # or all would have their turns before anybody else
+            told = super().execute_operation()
+            return await told if self.is_awaitable(told) else told
 
     def collect_subfields(self, return_type: GraphQLObjectType, field_details_list: FieldDetailsList) -> Any:
         """As the library does, with a bounded memory."""
@@ -76,7 +97,9 @@ class ServedSchema(strawberry.Schema):
     def __init__(self, limits: Limits, **parts: Any) -> None:
         super().__init__(**parts)
         self.limits = limits
+        self.documents = Documents(self._schema, limits)
         self.long_work = asyncio.Lock()
+        self.telling = asyncio.Lock()
         for optional in _optional_values(self._schema):
             if optional.default_value is None:
                 optional.default_value = Undefined  # absent is absent: nobody needs to read `= null` everywhere
@@ -93,7 +116,7 @@ class ServedSchema(strawberry.Schema):
     async def stream(self, *args: Any, **options: Any) -> StreamResult:
         """Run an operation of a WebSocket, in the tenant as it is now: it may have gone since the socket was opened."""
         try:
-            watching = _watches(parsed(args[0], self.limits), options.get("operation_name"))
+            watching = _watches((await self.documents.read(args[0])).node, options.get("operation_name"))
             context = await options["context_value"].context()
             results = super().stream(*args, **{**options, "context_value": context})
             return await results if watching else await self._only_one(results)
@@ -112,7 +135,9 @@ class ServedSchema(strawberry.Schema):
     async def _only_one(self, results: Awaitable[StreamResult]) -> StreamResult:
         """The one result of a query or mutation. Raises `TookTooLong`."""
         async with _within(self.limits.operation_seconds), aclosing(await results) as one:
-            return _told(await anext(one))
+            result: Any = await anext(one)
+        begun = result.data is not None or any(error.path for error in result.errors or ())
+        return _told(result if begun else PreExecutionError(data=None, errors=result.errors))
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Nothing: see the class."""

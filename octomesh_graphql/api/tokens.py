@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -41,6 +42,9 @@ AGENT: Final = "octo_agent"
 _MALFORMED: Final = (PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
 """What reading a token can end in; the library lets some numbers and nestings through to Python's own errors."""
 
+_SUBJECTS: Final = ("sub", "client_id", "azp")
+"""The claims that say whose a token is, the best first."""
+
 _LATEST: Final = 4_102_444_800
 """The year 2100: later than any socket lasts, and still a time that Python can tell."""
 
@@ -55,6 +59,10 @@ class Tokens:
     def __init__(self, issuer: Issuer, audience: str) -> None:
         self._issuer = issuer
         self._audience = audience
+
+    async def prepare(self) -> None:
+        """Ask the issuer before anybody comes."""
+        await self._issuer.prepare()
 
     async def caller(self, token: str) -> Caller:
         """Who sent it, and what they may do. Raises `Unauthenticated`, `IssuerSilent`."""
@@ -80,6 +88,7 @@ class Tokens:
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud"]},
             )
+            _check_forms(claims)
         except _MALFORMED as error:
             raise Unauthenticated(self._why(error)) from error
         return _caller(claims)
@@ -99,20 +108,41 @@ class Tokens:
         return "The token's signature or form is wrong."
 
 
+def _check_forms(claims: Mapping[str, Any]) -> None:
+    """Raises ValueError for what RFC 7519 has as a number and is none, and for halves of characters."""
+    times = [claims[name] for name in ("exp", "nbf", "iat") if name in claims]
+    if not all(isinstance(time, int | float) and not isinstance(time, bool) for time in times):
+        raise ValueError("a time that is no number")
+    json.dumps(claims, ensure_ascii=False).encode()
+
+
 def _caller(claims: Mapping[str, Any]) -> Caller:
+    """Raises `Unauthenticated` when it is not clear whose the token is, or for which tenant."""
+    tenant_id, id = claims.get("tenant_id"), _subject(claims)
+    if not isinstance(tenant_id, str | None):
+        raise Unauthenticated("The token's claim 'tenant_id' is no text. A token is for one tenant.")
+    if not id:
+        raise Unauthenticated("The token does not tell whose it is: it has no claim 'sub'.")
     scopes = _scopes(claims)
-    tenant_id = claims.get("tenant_id")
-    of_tenant = isinstance(tenant_id, str)  # without one there is nothing a user may see
+    of_tenant = tenant_id is not None  # else there is nothing a user may see
     return Caller(
         name=_name(claims),
         authenticated=True,
-        id=_text(claims, "sub", "client_id", "azp"),
-        tenant_id=tenant_id if of_tenant else None,
+        id=id,
+        tenant_id=tenant_id,
         may_read=of_tenant and bool({EDIT, READ} & scopes),
         may_edit=of_tenant and EDIT in scopes,
         may_be_agent=AGENT in scopes,
         until=datetime.fromtimestamp(min(int(claims["exp"]) + LEEWAY_SECONDS, _LATEST), UTC),
     )
+
+
+def _subject(claims: Mapping[str, Any]) -> str:
+    """Whose the token is, as the issuer has it to the letter. Some issuers name only the client, and by a claim of
+    another name, which is then part of it: a client is not the user of that name."""
+    given = ((name, claims.get(name)) for name in _SUBJECTS)
+    name, id = next(((name, id) for name, id in given if isinstance(id, str) and id.strip()), ("sub", ""))
+    return id if name == "sub" and id.partition(":")[0] not in _SUBJECTS else f"{name}:{id}"
 
 
 def _scopes(claims: Mapping[str, Any]) -> set[str]:
@@ -123,8 +153,8 @@ def _scopes(claims: Mapping[str, Any]) -> set[str]:
 
 
 def _name(claims: Mapping[str, Any]) -> str:
-    """What people call who asks, else what the issuer calls them."""
-    return shown(_text(claims, "preferred_username", "email", "client_id", "azp", "sub") or "unnamed", NAME_CHARACTERS)
+    """What people call who asks, else what the issuer calls them, which it always does."""
+    return shown(_text(claims, "preferred_username", "email", "client_id", "azp", "sub"), NAME_CHARACTERS)
 
 
 def _text(claims: Mapping[str, Any], *names: str) -> str:

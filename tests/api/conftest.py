@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,9 +104,15 @@ class Socket:
 
 
 @asynccontextmanager
-async def serving(sessions: Sessions, feed: Feed, gate: Gate = OPEN, limits: Limits = DEFAULT) -> AsyncIterator[str]:
+async def serving(
+    sessions: Sessions,
+    feed: Feed,
+    gate: Gate = OPEN,
+    limits: Limits = DEFAULT,
+    names: Collection[str] | None = None,
+) -> AsyncIterator[str]:
     """A running server; gives its host and port."""
-    app = create_app(sessions, feed, gate=gate, limits=limits)
+    app = create_app(sessions, feed, gate=gate, limits=limits, names=names)
     with socket.create_server(("127.0.0.1", 0)) as sock:
         async with listening(app, sock, leaving=feed.leave, closing=lambda: None, limits=limits):
             yield f"127.0.0.1:{sock.getsockname()[1]}"

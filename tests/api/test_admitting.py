@@ -24,7 +24,7 @@ from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.tenants import Registry
 from tests.api.conftest import Socket, serving
-from tests.builders import NOW, created_pool
+from tests.builders import NOW, created_adapter, created_pool
 from tests.issuing import AUDIENCE, TestIssuer
 
 VIEWER = "{ viewer { name authenticated tenantId mayRead mayEdit } }"
@@ -246,6 +246,32 @@ async def test_while_the_issuer_is_down_strangers_are_told_to_come_back(doors: D
         assert (await doors.closed(socket))[0] == 1013
 
 
+async def test_a_key_that_may_be_new_is_no_reason_to_turn_somebody_away_for_good(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("octomesh_graphql.api.issuer.PAUSE_SECONDS", 0.0)
+    assert (await doors.post(VIEWER, doors.issuer.token())).status_code == 200
+    unknown = doors.issuer.token(key="rsa-2")
+    assert code_of(await doors.post(VIEWER, unknown)) == (401, "UNAUTHENTICATED")
+    async with doors.socket(bearer(unknown)) as socket:
+        assert (await doors.closed(socket))[0] == 4403
+
+    doors.issuer.down = True
+    answer = await doors.post(VIEWER, unknown)
+    assert code_of(answer) == (503, "UNAVAILABLE")
+    assert answer.headers["retry-after"]
+    async with doors.socket(bearer(unknown)) as socket:
+        assert (await doors.closed(socket))[0] == 1013
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with doors.socket(header=unknown):
+            pass
+    assert refused.value.response.status_code == 503
+    assert (await doors.post(VIEWER, doors.issuer.token())).status_code == 200
+
+    doors.issuer.down, doors.issuer.keys = False, ["rsa-2"]
+    assert (await doors.post(VIEWER, unknown)).status_code == 200
+
+
 async def test_pages_and_probes_ask_for_no_token(doors: Doors) -> None:
     for path in ("/healthz", "/readyz", "/metrics", "/schema.graphql"):
         assert (await doors.http.get(path)).status_code == 200
@@ -323,6 +349,38 @@ async def test_nobody_else_speaks_in_a_session(doors: Doors, sessions: Sessions)
     assert (await doors.post(f"mutation {{ goodbye({said}) }}", agent_token(doors), AGENTS)).json()["data"]["goodbye"]
     free = await doors.post(REGISTER, agent_token(doors, sub="other"), AGENTS)
     assert free.json()["data"]["registerOperator"]["epoch"] == epoch + 1
+
+
+@pytest.mark.parametrize(
+    "other", [{"sub": " robot"}, {"sub": None, "client_id": "robot"}, {"sub": None, "azp": "robot"}]
+)
+async def test_who_is_only_named_alike_is_somebody_else(doors: Doors, other: dict[str, Any]) -> None:
+    session = (await doors.post(REGISTER, agent_token(doors, sub="robot"), AGENTS)).json()["data"]["registerOperator"]
+    renew = f'mutation {{ renew(session: {{ agent: "plant-1", epoch: {session["epoch"]} }}) {{ epoch }} }}'
+    answer = await doors.post(renew, agent_token(doors, **other), AGENTS)
+    assert answer.json()["errors"][0]["extensions"]["code"] == "STALE_SESSION"
+    answer = await doors.post(REGISTER, agent_token(doors, **other), AGENTS)
+    assert answer.json()["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    answer = await doors.post(renew, agent_token(doors, sub="robot"), AGENTS)
+    assert answer.json()["data"]["renew"] == {"epoch": session["epoch"]}
+
+
+async def test_a_list_of_tenants_is_not_every_tenant(doors: Doors, registry: Registry) -> None:
+    await registry.create("globex", "Globex", NOW)
+    theirs = await registry.open("globex")
+    adapter = await created_adapter(theirs, pool=await created_pool(theirs))
+    register = f'mutation {{ registerAdapter(tenantId: "globex", rtId: "{adapter.rt_id}") {{ agent }} }}'
+    listed = agent_token(doors, tenant_id=["acme"])
+    assert code_of(await doors.post(register, listed, AGENTS)) == (401, "UNAUTHENTICATED")
+    async with doors.socket(bearer(listed), path=AGENTS) as socket:
+        assert await doors.closed(socket) == (
+            4403,
+            "The token's claim 'tenant_id' is no text. A token is for one tenant.",
+        )
+    answer = await doors.post(register, agent_token(doors, tenant_id="acme"), AGENTS)
+    assert answer.json()["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+    answer = await doors.post(register, agent_token(doors, tenant_id="globex"), AGENTS)
+    assert answer.json()["data"]["registerAdapter"] == {"agent": f"globex/{adapter.rt_id}"}
 
 
 async def test_an_agent_of_one_tenant_finds_no_other(doors: Doors, store: TenantStore, registry: Registry) -> None:

@@ -250,10 +250,27 @@ async def test_an_adapter_is_handed_each_configuration_and_answers(agents: Agent
         assert (await agents.ask(acknowledge, s=session, v=first))["acknowledgeConfiguration"] == "CONFIGURED"
         await edit_adapter(store, ALICE, NOW, rt_id=adapter.rt_id, given={"configuration": {"host": "ö"}})
         second = await socket.next()
-        while second == first:  # told once more that the first one waits to be taken: boring
-            second = await socket.next()
+        assert second != first
         assert (await agents.ask(acknowledge, s=session, v=first))["acknowledgeConfiguration"] == "PENDING"
         assert (await agents.ask(reject, s=session, v=second))["rejectConfiguration"] == "ERROR"
+
+
+async def test_an_adapter_is_told_each_version_once(agents: AgentsApi, store: TenantStore, feed: Feed) -> None:
+    pool = a_served_pool()
+    adapter = a_deployed_adapter(pool=pool, configuration={"host": "a"})
+    await stored(store, pool, adapter)
+    session = (await agents.ask(REGISTER_ADAPTER, id=adapter.rt_id))["registerAdapter"]
+    async with agents.socket() as socket:
+        await socket.subscribe(VERSIONS, s=session)
+        told = [await socket.next()]
+        for host in ("b", "a", "b"):
+            for _ in range(3):
+                feed.agents.everything()  # as after a gap in the feed, and when it is deployed
+                await asyncio.sleep(0.02)
+            await edit_adapter(store, ALICE, NOW, rt_id=adapter.rt_id, given={"configuration": {"host": host}})
+            told.append(await socket.next())
+    assert told[1:] == [told[1], told[0], told[1]]
+    assert told[0] != told[1]
 
 
 async def test_browsers_find_no_page_and_programs_the_schema(agents: AgentsApi) -> None:

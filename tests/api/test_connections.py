@@ -5,24 +5,30 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import count, repeat
 
 import pytest
 import uvloop
+import websockets
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 from websockets.frames import Frame, Opcode
 
 from octomesh_graphql.api.listening import listening
 from octomesh_graphql.api.tokens import TOKEN_CHARACTERS
-from octomesh_graphql.limits import DEFAULT
+from octomesh_graphql.limits import DEFAULT, Limits
 from octomesh_graphql.store.entities import TenantStore
-from tests.api.conftest import Api, limited
+from octomesh_graphql.store.feed import Feed
+from octomesh_graphql.store.sessions import Sessions
+from tests.api.conftest import Api, limited, serving
 from tests.builders import created_pool
 
 TYPENAME = json.dumps({"query": "{ __typename }"})
@@ -306,3 +312,369 @@ async def test_a_peer_that_does_not_read_is_dropped_with_all_it_holds(
         with pytest.raises(ConnectionError):
             await ask_on()
     assert await api.ask("{ __typename }") == {"__typename": "Query"}
+
+
+# What is said byte by byte, and what is answered
+
+
+async def said(base: str, *pieces: bytes, pause: float = 0.0) -> bytes:
+    """What is answered, until the other side closes, to what is sent in these pieces."""
+    loop, (host, port) = asyncio.get_running_loop(), base.split(":")
+    with socket.socket() as peer:
+        peer.setblocking(False)
+        await loop.sock_connect(peer, (host, int(port)))
+        sending = asyncio.create_task(_send(peer, pieces, pause))
+        answer = b""
+        with suppress(ConnectionError):  # what came before is there nevertheless
+            async with asyncio.timeout(10):
+                while part := await loop.sock_recv(peer, 65_536):
+                    answer += part
+        sending.cancel()
+    return answer
+
+
+async def _send(peer: socket.socket, pieces: Iterable[bytes], pause: float = 0.0) -> int:
+    """How much could be sent, as long as the other side listens."""
+    sent = 0
+    with suppress(ConnectionError):
+        for piece in pieces:
+            await asyncio.get_running_loop().sock_sendall(peer, piece)
+            sent += len(piece)
+            await asyncio.sleep(pause)
+    return sent
+
+
+def answers(heard: bytes) -> list[tuple[int, bytes]]:
+    """Statuses and bodies of whole answers, between and behind which nothing else comes."""
+    found = []
+    while heard:
+        head, _, rest = heard.partition(b"\r\n\r\n")
+        status, length = re.match(rb"HTTP/1\.1 (\d+) ", head), re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        assert status, heard
+        assert length, heard
+        size = int(length[1])
+        assert len(rest) >= size, heard
+        found.append((int(status[1]), rest[:size]))
+        heard = rest[size:]
+    return found
+
+
+def refusals(heard: bytes) -> list[tuple[int, str]]:
+    """Statuses and codes of answers that are nothing but refusals."""
+    return [(status, json.loads(body)["errors"][0]["extensions"]["code"]) for status, body in answers(heard)]
+
+
+async def told(request: Request) -> Response:
+    """What was asked, as it was understood; a path with a number takes so many seconds."""
+    with suppress(ClientDisconnect):
+        body = await request.body()
+        seconds = request.path_params["path"]
+        await asyncio.sleep(float(seconds) if seconds[:1].isdecimal() else 0)
+        names = [name.decode() for name, _ in request.scope["headers"]]
+        return JSONResponse({"path": request.url.path, "names": names, "body": body.decode()})
+    return Response()
+
+
+@asynccontextmanager
+async def telling(limits: Limits = DEFAULT) -> AsyncIterator[str]:
+    """A server that tells what it was asked; gives its host and port."""
+    app = Starlette(routes=[Route("/{path:path}", told, methods=["GET", "POST"])])
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        async with listening(app, door, leaving=lambda: None, closing=lambda: None, limits=limits):
+            yield f"127.0.0.1:{door.getsockname()[1]}"
+
+
+GOOD = b"GET /0.3 HTTP/1.1\r\nHost: x\r\n\r\n"
+"""It takes a moment, so that what comes behind it has to wait."""
+
+CHUNKED = b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+BROKEN = [
+    b"\x00\x01\x02\r\n\r\n",
+    b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX A : b\r\n\r\n",
+    b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET http://:::/ HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET http://x HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n",
+]
+"""Heads that nobody can read."""
+
+
+@pytest.mark.parametrize("head", BROKEN)
+async def test_a_head_that_can_not_be_read_is_refused_in_the_form_of_all_answers(head: bytes) -> None:
+    async with telling() as base:
+        assert refusals(await said(base, head)) == [(400, "BAD_REQUEST")]
+
+
+@pytest.mark.parametrize("head", BROKEN)
+async def test_nobody_is_robbed_of_an_answer_by_what_comes_behind(head: bytes) -> None:
+    async with telling() as base:
+        for pieces in ([GOOD + head], [GOOD, head]):
+            [(status, _)] = answers(await said(base, *pieces, pause=0.05))
+            assert status == 200
+
+
+WRONG = {
+    "no host": "GET / HTTP/1.1\r\n",
+    "two hosts": "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n",
+    "a host with a blank": "GET / HTTP/1.1\r\nHost: a b/c@d\r\n",
+    "a host with a path": "GET / HTTP/1.1\r\nHost: a/c\r\n",
+    "a host with a user": "GET / HTTP/1.1\r\nHost: c@d\r\n",
+    "a host with a wrong port": "GET / HTTP/1.1\r\nHost: a:b\r\n",
+    "two hosts in an older version": "GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n",
+    "two tokens": "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nauthorization: Bearer b\r\n",
+    "two codings": "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n",
+    "two codings in a line": "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x, chunked\r\n",
+    "a newer version": "GET / HTTP/2.0\r\nHost: x\r\n",
+    "the oldest version": "GET /\r\n",
+}
+"""Heads that somebody on the way may understand otherwise than we do."""
+
+UPGRADE = (
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n"
+)
+
+
+@pytest.mark.parametrize("more", ["", UPGRADE], ids=["request", "handshake"])
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_a_head_that_can_be_misunderstood_is_refused(wrong: str, more: str) -> None:
+    head = f"{WRONG[wrong]}{more}\r\n".encode()
+    async with telling() as base:
+        assert refusals(await said(base, head)) == [(400, "BAD_REQUEST")]
+        [(first, body), *others] = answers(await said(base, GOOD + head + GOOD))
+        assert (first, json.loads(body)["path"]) == (200, "/0.3")
+        assert [status for status, _ in others] == [400]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET / HTTP/1.0\r\n",
+        "GET / HTTP/1.1\r\nHost:\r\n",
+        *(f"GET / HTTP/1.1\r\nHost: {host}\r\n" for host in ("[::1]:8000", "[::1]", "localhost", "a_b.example:80")),
+    ],
+)
+async def test_a_host_may_be_whatever_a_host_can_be(head: str) -> None:
+    async with telling() as base:
+        [(status, _)] = answers(await said(base, f"{head}Connection: close\r\n\r\n".encode()))
+        assert status == 200
+
+
+async def test_an_older_version_has_no_websockets(api: Api) -> None:
+    heard = await said(api.base, f"GET {api.path} HTTP/1.0\r\n{HANDSHAKE}\r\n".encode())
+    assert refusals(heard) == [(400, "BAD_REQUEST")]  # as any GET without a query
+
+
+def long_head(size: int) -> bytes:
+    """A head of so many bytes."""
+    head = b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    return head + b"X-More: " + b"x" * (size - len(head) - 12) + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("at_once", [200_000, 5_000])
+async def test_the_bound_of_a_head_is_the_same_however_it_comes(at_once: int) -> None:
+    async with telling() as base:
+        for size, status in ((60_000, 200), (100_000, 431)):
+            head = long_head(size)
+            assert len(head) == size
+            pieces = [head[start : start + at_once] for start in range(0, size, at_once)]
+            heard = await said(base, *pieces, pause=0.001)
+            assert [each for each, _ in answers(heard)] == [status]
+    assert refusals(heard) == [(431, "PAYLOAD_TOO_LARGE")]
+
+
+async def test_nor_does_it_matter_what_comes_before() -> None:
+    async with telling() as base:
+        heard = await said(base, GOOD + long_head(100_000))
+        assert [status for status, _ in answers(heard)] in ([200], [200, 431])  # as it comes in one read or in two
+
+
+TRAILERS = {"many": b"X-More: more\r\n" * (262_144 // 14), "one without end": b"x" * 262_144}
+
+
+@pytest.mark.parametrize("trailers", TRAILERS)
+@pytest.mark.parametrize(("path", "status"), [("", 431), ("/nope", 404)], ids=["endpoint", "nowhere"])
+async def test_what_stands_behind_the_chunks_of_a_body_is_bounded_as_a_head(
+    api: Api, path: str, status: int, trailers: str
+) -> None:
+    loop, (host, port) = asyncio.get_running_loop(), api.base.split(":")
+    head = f"POST {path or api.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    begun = f"{head}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\nX-First: ".encode()
+    with socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        peer.setblocking(False)
+        await loop.sock_connect(peer, (host, int(port)))
+        await loop.sock_sendall(peer, begun)
+        async with asyncio.timeout(10):
+            sent = await _send(peer, repeat(TRAILERS[trailers], 80))
+        assert sent < 2_000_000  # what one read and the buffers of the machine take; nothing of the 20 MB else
+        assert (await loop.sock_recv(peer, 100)).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+@pytest.mark.parametrize(
+    "body", [b"1;" + b"x" * 200_000, b"0\r\n" + b"X: " + b"x" * 200_000], ids=["extension", "trailer"]
+)
+async def test_what_says_nothing_in_a_body_that_is_in_line_waits_for_the_answers_before_it(body: bytes) -> None:
+    pieces = [body[start : start + 50_000] for start in range(0, len(body), 50_000)]
+    async with telling() as base:
+        heard = answers(await said(base, GOOD + CHUNKED, *pieces, pause=0.2))
+        assert [status for status, _ in heard] == [200, 431]
+        assert json.loads(heard[0][1])["path"] == "/0.3"
+
+
+async def test_nor_does_a_body_that_can_not_be_read_come_before_them() -> None:
+    async with telling() as base:
+        heard = answers(await said(base, GOOD + GOOD + CHUNKED + b"zz\r\n"))
+        assert [status for status, _ in heard] == [200, 200, 400]
+
+
+async def test_what_stands_behind_the_chunks_is_nobodys() -> None:
+    head = CHUNKED.removesuffix(b"\r\n") + b"Connection: close\r\n\r\n"
+    async with telling() as base:
+        for pieces in (
+            [head + b"2\r\n{}\r\n0\r\nAuthorization: Bearer x\r\n\r\n"],
+            [head + b"2\r\n{}\r\n", b"0\r\nAuthorization: ", b"Bearer x\r\nX: y\r\n", b"\r\n"],
+        ):
+            [(status, body)] = answers(await said(base, *pieces, pause=0.02))
+            assert status == 200
+            assert json.loads(body) == {
+                "path": "/x", "names": ["host", "transfer-encoding", "connection"], "body": "{}"
+            }  # fmt: skip
+
+
+async def test_half_a_head_behind_a_long_operation_waits_for_its_answer() -> None:
+    async with telling(DEFAULT.model_copy(update={"head_seconds": 0.3})) as base:
+        began = time.monotonic()
+        for pieces in ([b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET / HT"], [GOOD, b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\nG"]):
+            heard = answers(await said(base, *pieces))
+            assert [status for status, _ in heard] == [200] * len(pieces)
+            assert json.loads(heard[-1][1])["path"] == "/1"
+        assert time.monotonic() - began < 8
+
+
+# The end of the server
+
+
+async def test_a_server_that_stops_answers_what_is_asked_and_waits_for_no_half_body(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    half = b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n{}"
+    async with AsyncExitStack() as server:
+        base = await server.enter_async_context(telling())
+        peers = [
+            asyncio.create_task(said(base, *pieces, pause=1.2))
+            for pieces in (
+                [half],
+                [half, b"{}"],
+                [b"GET /3 HTTP/1.1\r\nHost: x\r\n\r\n"],
+                [b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n" + half],
+            )
+        ]
+        await asyncio.sleep(0.3)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    never, late, running, behind = await asyncio.gather(*peers)
+    assert refusals(never) == [(503, "UNAVAILABLE")]
+    assert b"\r\nretry-after: " in never
+    assert [status for status, _ in answers(late)] == [200]
+    assert [status for status, _ in answers(running)] == [200]
+    assert [status for status, _ in answers(behind)] == [200, 503]
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("more", ["Content-Length: 9\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"])
+async def test_a_half_body_of_an_operation_is_told_after_two_seconds_that_the_server_stops(
+    sessions: Sessions, feed: Feed, store: TenantStore, caplog: pytest.LogCaptureFixture, more: str
+) -> None:
+    head = f"POST /tenants/{store.tenant.id}/graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    async with AsyncExitStack() as server:
+        base = await server.enter_async_context(serving(sessions, feed))
+        speaking = asyncio.create_task(said(base, f"{head}{more}".encode()))
+        await asyncio.sleep(0.3)
+        began = time.monotonic()
+        closing = asyncio.create_task(server.aclose())
+        heard = await speaking
+        assert 1.5 < time.monotonic() - began < 4
+        await closing
+    assert refusals(heard) == [(503, "UNAVAILABLE")]
+    assert b"\r\nretry-after: " in heard
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+# Those who read slowly, but steadily
+
+LARGE = 8_000_000
+PART = 200_000
+SLOW = DEFAULT.model_copy(update={"stalled_seconds": 0.4, "ping_seconds": 1})
+DEMANDED = 64 * 1024 / SLOW.stalled_seconds
+"""Bytes a second."""
+
+PACES = 6
+"""How many times as fast as demanded they read."""
+
+
+async def large(_: Request) -> Response:
+    """More than a machine keeps for a peer."""
+    return Response(b"x" * LARGE, headers={"connection": "close"})
+
+
+async def large_parts(_: Request) -> Response:
+    """Some of it, of which each part is written when the one before it is gone."""
+    return StreamingResponse((b"x" * PART for _ in range(5)), headers={"connection": "close"})
+
+
+async def large_messages(ws: WebSocket) -> None:
+    """The same in messages."""
+    await ws.accept()
+    for _ in range(LARGE // 40_000):
+        await ws.send_text("x" * 40_000)
+    await ws.close()
+
+
+@asynccontextmanager
+async def large_served(receive_buffer: int | None) -> AsyncIterator[tuple[socket.socket, str]]:
+    """A peer of a server with large answers, and its host and port."""
+    app = Starlette(routes=[Route("/", large), Route("/parts", large_parts), WebSocketRoute("/", large_messages)])
+    with socket.create_server(("127.0.0.1", 0)) as door, socket.socket() as peer:
+        if receive_buffer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        peer.setblocking(False)
+        async with listening(app, door, leaving=lambda: None, closing=lambda: None, limits=SLOW):
+            await asyncio.get_running_loop().sock_connect(peer, door.getsockname())
+            yield peer, f"127.0.0.1:{door.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("receive_buffer", [4_096, None])
+async def test_who_reads_a_large_answer_slowly_and_steadily_has_all_of_it(receive_buffer: int | None) -> None:
+    loop, got = asyncio.get_running_loop(), 0
+    async with large_served(receive_buffer) as (peer, _), asyncio.timeout(40):
+        await loop.sock_sendall(peer, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        while part := await loop.sock_recv(peer, 16_384):
+            got += len(part)
+            await asyncio.sleep(len(part) / (PACES * DEMANDED))
+    assert got > LARGE
+
+
+@pytest.mark.parametrize("receive_buffer", [4_096, None])
+async def test_who_reads_messages_slowly_and_steadily_has_all_of_them(receive_buffer: int | None) -> None:
+    async with large_served(receive_buffer) as (peer, base):
+        got = 0
+        connecting = websockets.connect(f"ws://{base}/", sock=peer, max_queue=1, ping_interval=None, compression=None)
+        async with asyncio.timeout(40), connecting as ws:
+            async for message in ws:
+                got += len(message)
+                await asyncio.sleep(len(message) / (PACES * DEMANDED))
+        assert (ws.close_code, got) == (1000, LARGE)
+
+
+async def test_who_has_read_ahead_may_rest_also_when_more_was_written_since() -> None:
+    loop, got = asyncio.get_running_loop(), 0
+    async with large_served(4_096) as (peer, _), asyncio.timeout(20):
+        await loop.sock_sendall(peer, b"GET /parts HTTP/1.1\r\nHost: x\r\n\r\n")
+        while part := await loop.sock_recv(peer, 16_384):
+            if (got + len(part)) // PART > got // PART:
+                await asyncio.sleep(2 * SLOW.stalled_seconds)
+            got += len(part)
+    assert got > 5 * PART

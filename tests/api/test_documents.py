@@ -11,7 +11,8 @@ import pytest
 from graphql import GraphQLError
 
 from octomesh_graphql.api.admitting import OPEN
-from octomesh_graphql.api.documents import extent_of, parsed, refusal
+from octomesh_graphql.api.documents import CHARACTERS_KEPT, DOCUMENTS_KEPT, Documents, parsed
+from octomesh_graphql.api.extents import extent_of, refusal, written_in
 from octomesh_graphql.api.schema import build_schema
 from octomesh_graphql.api.visiting import TenantVisit
 from octomesh_graphql.limits import DEFAULT
@@ -28,7 +29,7 @@ def told(document: str, amounts: Mapping[str, int] | None = None, *, named: str 
     limits = DEFAULT.model_copy(update=amounts)
     try:
         node = parsed(document, limits)
-        error = refusal(node, extent_of(SCHEMA, node, {"n": n}, named), limits)
+        error = refusal(written_in(node), extent_of(SCHEMA, node, {"n": n}, named), limits)
     except GraphQLError as refused:
         error = refused
     return f"{(error.extensions or {})['code']}: {error.message}" if error else ""
@@ -60,7 +61,16 @@ def told(document: str, amounts: Mapping[str, int] | None = None, *, named: str 
             "3",
         ),
         ("depth", 2, "{viewer {name}}", "{viewer {name {x}}}", "3 levels deep"),
+        ("depth", 1, "{... {... {... {x}}}}", "{... {... {... {... {x}}}}}", "selections 5 levels deep"),
         ("cost", 5, "{pools(first: 2) {nodes {rtId}}}", "{pools(first: 2) {nodes {rtId name}}}", "7 values"),
+        ("cost", 5, "{pools(first: 2, last: null) {nodes {rtId}}}", "{pools(first: 2, last: 3) {nodes {rtId}}}", "7"),
+        (
+            "event_cost",
+            500,
+            "subscription {poolChanges {pool {adapters(first: 200) {nodes {name}}}}}",
+            "subscription {poolChanges {pool {adapters(first: 300) {nodes {name}}}}}",
+            "603 values",
+        ),
         ("tokens", 3, "{x}", "{x x}", "3 tokens"),
         ("comments", 1, "#\n{x}", "#\n#\n{x}", "1 comments"),
         ("source_characters", 3, "{x}", "{x }", "3"),
@@ -106,6 +116,69 @@ def test_nesting_without_end_is_refused_however_much_may_be_written(document: st
     assert told(document, {"tokens": 1_000_000}).startswith(("QUERY_TOO_COMPLEX", "GRAPHQL_PARSE_FAILED"))
 
 
+@pytest.mark.parametrize("n", [None, 3, "many"])
+@pytest.mark.parametrize("left_open", ["null", "$none"])
+def test_a_page_is_as_large_as_its_larger_end_whatever_is_left_open(n: object, left_open: str) -> None:
+    document = f"query ($n: Int, $none: Int) {{pools(first: 500, last: {left_open}) {{nodes {{rtId}}}} viewer {{x}}}}"
+    assert "1,003 values" in told(document, {"cost": 500}, n=n)
+
+
+async def test_documents_that_are_alike_but_for_their_text_are_told_apart(
+    store: TenantStore, sessions: Sessions, feed: Feed
+) -> None:
+    schema, visit = build_schema(), TenantVisit(OPEN, sessions, feed, "r", tenant_id=store.tenant.id)
+    await visit.enter(None)
+    for levels in (60, 170):
+        document = "{" + "...{" * levels + "__typename" + "}" * levels + "}"
+        for number in range(5):
+            results = await schema.execute(f"{document}#{number}", context_value=await visit.context())
+            codes = {(error.extensions or {})["code"] for error in results.errors or ()}
+            assert codes == ({"QUERY_TOO_COMPLEX"} if levels > 64 else set())
+
+
+async def test_documents_are_validated_one_after_the_other_and_once() -> None:
+    documents = Documents(SCHEMA, DEFAULT)
+    sources = [f"{{ viewer {{ name }} }} # {number}" for number in range(3)]
+    read = await asyncio.gather(*(documents.read(source) for source in sources))
+    assert await documents.read(sources[0]) is read[0]
+    held = asyncio.gather(*(documents.validated(each, ()) for each in read))
+    for done in (1, 2, 3):
+        await asyncio.sleep(0)
+        assert sum(each.errors is not None for each in read) <= done
+    assert await held == [[], [], []]
+
+
+async def test_only_so_many_documents_are_kept_and_no_long_ones() -> None:
+    documents = Documents(SCHEMA, DEFAULT)
+    first = await documents.read("{ viewer { name } }")
+    for number in range(DOCUMENTS_KEPT - 1):
+        await documents.read(f"{{ x{number} }}")
+    assert await documents.read("{ viewer { name } }") is first
+    for number in range(DOCUMENTS_KEPT):
+        await documents.read(f"{{ y{number} }}")
+    assert await documents.read("{ viewer { name } }") is not first
+    long = "{ x } #" + "x" * CHARACTERS_KEPT
+    assert await documents.read(long) is not await documents.read(long)
+
+
+async def test_long_events_are_told_one_after_the_other(store: TenantStore, sessions: Sessions, feed: Feed) -> None:
+    schema, visit = build_schema(), TenantVisit(OPEN, sessions, feed, "r", tenant_id=store.tenant.id)
+    await visit.enter(None)
+
+    async def first_of(selection: str) -> Any:
+        watch = f"subscription {{ poolChanges {{ kind pool {{ {selection} }} }} }}"
+        async with aclosing(await schema.stream(watch, context_value=visit)) as changes:
+            first: Any = await anext(changes)
+            return first.data
+
+    async with schema.telling:
+        waiting = asyncio.create_task(first_of("adapters(first: 500) { nodes { rtId } }"))
+        async with asyncio.timeout(10):
+            assert await first_of("rtId name")
+        assert not waiting.done()
+    assert await waiting == {"poolChanges": {"kind": "LIVE", "pool": None}}
+
+
 def test_a_fragment_that_contains_itself_is_walked_once() -> None:
     assert told("{...F} fragment F on Query {viewer {name} ...F}") == ""
 
@@ -124,7 +197,7 @@ async def test_long_work_waits_for_its_turn_and_nothing_else_waits_for_it(
     async with schema.long_work:
         waiting = [asyncio.create_task(run(f"{{ {LARGE} }}")) for _ in "ab"]
         assert await run("{ viewer { name } }")
-        watch = f"subscription {{ poolChanges {{ kind pool {{ {LARGE} }} }} }}"
+        watch = "subscription { poolChanges { kind pool { adapters { nodes { rtId } } } } }"
         async with asyncio.timeout(10), aclosing(await schema.stream(watch, context_value=visit)) as changes:
             live: Any = await anext(changes)
             assert not live.errors

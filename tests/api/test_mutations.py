@@ -152,7 +152,7 @@ async def test_an_adapter_lives_through_all_its_mutations(api: Api, store: Tenan
     ("name", "refused"),
     [
         ("Ä", None), ("🏭", None), ("מפעל צפון", None), ("$where", None), ('{"$gt": ""}', None), ("x" * 100, None),
-        ("x" * 101, "101 characters"), ("", "visible character"), ("   ", "visible character"),
+        ("x" * 101, "101 characters"), ("", "is missing"), ("   ", "is missing"),
         ("a\x00b", "U+0000"), ("a\nb", "U+000A"),
     ],
 )  # fmt: skip

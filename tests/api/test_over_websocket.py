@@ -299,11 +299,12 @@ async def test_so_many_websockets_are_open_at_once_and_whoever_asks_otherwise_is
 ) -> None:
     async with connected(api):
         async with api.socket(), api.http.stream("GET", api.path, params={"query": "{ __typename }"}):
-            with pytest.raises(websockets.InvalidStatus) as refused:
-                await websockets.connect(f"ws://{api.base}{api.path}")
-            assert refused.value.response.status_code == 503
-            assert refused.value.response.headers["retry-after"]
-            assert b"RATE_LIMITED" in refused.value.response.body
+            for path in (api.path, "/agents/graphql"):
+                with pytest.raises(websockets.InvalidStatus) as refused:
+                    await websockets.connect(f"ws://{api.base}{path}")
+                assert refused.value.response.status_code == 503
+                assert refused.value.response.headers["retry-after"]
+                assert b"RATE_LIMITED" in refused.value.response.body
             assert await api.ask("{ __typename }") == {"__typename": "Query"}
         async with api.socket() as socket:
             await socket.subscribe(WATCH)

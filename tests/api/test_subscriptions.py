@@ -201,6 +201,8 @@ async def test_queries_and_mutations_run_over_the_socket_too(api: Api) -> None:
         ("{ nope }", "GRAPHQL_VALIDATION_FAILED"),
         ("query($n: Int = %s) { pools(first: $n) { totalCount } }" % ("9" * 5_000), "GRAPHQL_VALIDATION_FAILED"),
         ("query A { viewer { name } } query B { viewer { name } }", "BAD_REQUEST"),
+        ("query($n: Int!) { pools(first: $n) { totalCount } }", "BAD_USER_INPUT"),
+        ("subscription($n: ID!) { poolChanges(after: $n) { kind } }", "GRAPHQL_VALIDATION_FAILED"),
     ],
 )
 async def test_what_can_not_be_run_is_told_over_the_socket_too(api: Api, document: str, code: str) -> None:
@@ -211,6 +213,17 @@ async def test_what_can_not_be_run_is_told_over_the_socket_too(api: Api, documen
         assert {error["extensions"]["code"] for error in message["payload"]} == {code}
         await socket.subscribe("{ viewer { tenantId } }")
         assert await socket.next() == {"tenantId": "acme"}
+
+
+async def test_half_a_character_in_variables_is_told_and_nothing_is_run(api: Api) -> None:
+    async with api.socket() as socket:
+        await socket.subscribe(
+            "mutation($n: String!) { createPool(input: { name: $n }) { pool { name } } }", n="\ud800"
+        )
+        message = await socket.receive()
+        assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "BAD_REQUEST")
+        await socket.subscribe("{ pools { totalCount } }")
+        assert await socket.next() == {"totalCount": 0}
 
 
 @pytest.mark.parametrize("payload", [[], None, {}, {"query": 1}, {"query": "{ viewer { name } }", "operationName": 5}])

@@ -15,6 +15,9 @@ from websockets.asyncio.client import ClientConnection
 
 from tests.hostile.conftest import Target
 
+SOON_SECONDS = 2.0
+"""How long anybody else may wait while much is told; on a quiet machine half a second."""
+
 
 @dataclass(frozen=True)
 class Victim:
@@ -166,6 +169,40 @@ async def expensive(victim: Victim) -> None:
 async def test_what_one_client_does_is_felt_by_no_other(victim: Victim, abuse: Abuse) -> None:
     async with asyncio.timeout(60):
         await abuse(victim)
+
+
+async def test_a_change_that_everybody_is_told_at_length_keeps_nobody_waiting(target: Target) -> None:
+    create = """mutation($name: String!, $pool: OctoObjectId) { createAdapter(input: { name: $name, type: EDGE,
+        imageName: "a/b", imageVersion: "1", poolRtId: $pool }) { adapter { rtId } } }"""
+    made = await target.post('mutation { createPool(input: { name: "Full" }) { pool { rtId } } }')
+    pool = made.json()["data"]["createPool"]["pool"]["rtId"]
+    for number in range(300):
+        await target.post(create, {"name": f"Member {number}", "pool": pool})
+    fields = "rtId name ckTypeId communicationState deploymentState imageName imageVersion rtVersion type"
+    all_of_it = f"adapters(first: 300) {{ nodes {{ {fields} }} }}"
+    watch = f'subscription {{ poolChanges(rtIds: ["{pool}"]) {{ kind pool {{ %s }} }} }}'
+    tenants = Victim(f"ws://{target.base}{target.path}", "", "")
+    ws = await opened(tenants, max_size=None)
+    await _sent(ws, *(subscribe(str(number), watch % all_of_it) for number in range(49)))
+    await _sent(ws, subscribe("too much", watch % f"{all_of_it} more: {all_of_it}"))
+    async with asyncio.timeout(60):
+        await _all_told(ws, "LIVE")
+        edit = f'mutation {{ editPool(input: {{ rtId: "{pool}", description: "new" }}) {{ errors {{ code }} }} }}'
+        await target.post(edit)
+        await _all_told(ws, "UPDATED")
+    ws.transport.abort()
+    assert target.slowest < SOON_SECONDS
+
+
+async def _all_told(ws: ClientConnection, kind: str) -> None:
+    """Read until all 49 were told this kind of change; what is refused has its code."""
+    told: set[str] = set()
+    while len(told) < 49:
+        message = json.loads(await ws.recv())
+        if message["type"] == "error":
+            assert message["payload"][0]["extensions"]["code"] == "QUERY_TOO_COMPLEX"
+        elif message["type"] == "next" and message["payload"]["data"]["poolChanges"]["kind"] == kind:
+            told.add(message["id"])
 
 
 async def test_a_crowd_that_wants_everything_at_once_fills_no_memory(target: Target) -> None:
