@@ -153,6 +153,14 @@ async def test_no_page_is_wider_than_its_window(visit: Visits, demo: Site, width
         await axe(page)
 
 
+@pytest.mark.parametrize("width", [390, 1024, 1200])
+async def test_the_names_of_pools_are_shown_in_full(visit: Visits, site: Site, width: int) -> None:
+    page = await visit(OVERVIEW, viewport={"width": width, "height": 740})
+    await expect(names(page)).to_have_count(5)
+    for name in await names(page).all():
+        assert await name.evaluate("link => link.scrollWidth <= link.clientWidth"), await name.inner_text()
+
+
 async def test_changes_of_states_are_told_to_screen_readers(visit: Visits, site: Site) -> None:
     page = await visit(OVERVIEW)
     await expect(page.get_by_role("banner").get_by_text("Live")).to_be_visible()

@@ -160,6 +160,8 @@ async def test_a_pool_that_is_to_go_only_if_nothing_is_deployed_stays_and_one_le
     await expect(asking.get_by_role("listitem")).to_contain_text(["BACnet Gebäudeleittechnik", "OPC UA Montagelinie"])
     assert not (await pool_named(demo, NUREMBERG)).deleting
     assert all(adapter.wanted for adapter in await adapters_in(demo, NUREMBERG))
+    await asking.get_by_role("radio", name="Undeploy first").check()
+    await expect(asking.get_by_role("alert")).to_have_count(0)
 
 
 async def test_a_pool_deleted_at_once_leaves_behind_what_one_is_told_by_name(visit: Visits, demo: Site) -> None:

@@ -54,11 +54,12 @@ async def test_name_and_description_are_saved(visit: Visits, site: Site) -> None
     page = await visit(await path_of(site, NUREMBERG))
     rt_id = (await pool_named(site, NUREMBERG)).rt_id
     form = page.get_by_role("form", name="Name and description")
-    await expect(button(form, "Save")).to_be_disabled()
+    await expect(button(form, "Save")).to_have_accessible_description("Nothing to save.")
     await form.get_by_label("Name").fill("Werk Fürth")
     await form.get_by_label("Description").fill("")
     await button(form, "Save").click()
     await expect(notices(page)).to_contain_text("Saved.")
+    await expect(button(form, "Save")).to_have_accessible_description("Nothing to save.")
     await expect(page.get_by_role("heading", name="Werk Fürth", level=1)).to_be_visible()
     pool = await site.store.pool(rt_id)
     assert pool
@@ -78,6 +79,7 @@ async def test_a_name_that_is_taken_is_refused_where_it_was_typed_and_nothing_is
     assert (await pool_named(site, NUREMBERG)).description != "Typed."
     await button(form, "Reset").click()
     await expect(form.get_by_label("Name")).to_have_value(NUREMBERG)
+    await expect(form.get_by_role("alert")).to_have_count(0)
 
 
 async def test_whoever_leaves_with_something_unsaved_is_asked_first(visit: Visits, site: Site) -> None:
@@ -113,6 +115,15 @@ async def test_a_pool_that_never_registered_says_so_and_shows_how_to_install_it(
     await expect(state).to_contain_text("Unregistered")
     await expect(state).to_contain_text("never seen")
     await expect(page.get_by_label("manifest", exact=True)).to_be_visible()
+
+
+async def test_a_pool_that_is_served_says_that_there_is_nothing_to_install(visit: Visits, demo: Site) -> None:
+    page = await visit(await path_of(demo, NUREMBERG))
+    installing = page.get_by_role("group").filter(has_text="Install in a cluster")
+    await expect(installing).to_contain_text("installed in the cluster simulated, namespace werk-nurnberg")
+    await installing.get_by_text("Install in a cluster").click()
+    await expect(installing).to_contain_text("There is nothing to do: demo-simulated serves this pool.")
+    await expect(installing).not_to_contain_text("comes online within seconds")
 
 
 async def test_the_manifest_is_copied_to_the_clipboard_as_it_is(visit: Visits, site: Site) -> None:
@@ -302,6 +313,30 @@ async def test_what_the_server_refuses_of_an_adapter_is_said_at_its_field(visit:
     for label in ("Image", "Port"):
         await expect(creating.get_by_label(label)).to_have_attribute("aria-invalid", "true")
     assert await adapters_in(site, COLOGNE) == []
+
+
+async def test_a_refusal_goes_from_its_field_as_soon_as_something_else_is_typed_there(
+    visit: Visits, site: Site
+) -> None:
+    page = await visit(await path_of(site, COLOGNE))
+    await button(page, "Create adapter").click()
+    creating = dialog(page, f"Create an adapter in {COLOGNE}")
+    await button(creating, "Create adapter").click()
+    for said in ("A name is missing.", "The name of an image is missing.", "A version is missing."):
+        await expect(creating.get_by_role("alert").filter(has_text=said)).to_be_visible()
+    version = creating.get_by_label("Version")
+    await version.fill("3.13.2")
+    await expect(version).not_to_have_attribute("aria-invalid", "true")
+    await expect(creating.get_by_role("alert")).to_have_text(["A name is missing.", "The name of an image is missing."])
+    await version.fill("")
+    await expect(creating.get_by_role("alert").filter(has_text="A version is missing.")).to_be_visible()
+
+    health = creating.get_by_label("Health path")
+    await health.fill("/healthz")
+    await button(creating, "Create adapter").click()
+    await expect(health).to_have_attribute("aria-invalid", "true")
+    await creating.get_by_label("Port").fill("8080")
+    await expect(health).not_to_have_attribute("aria-invalid", "true")
 
 
 async def test_an_adapter_is_edited_and_only_what_was_changed_is_sent(visit: Visits, site: Site) -> None:

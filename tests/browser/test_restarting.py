@@ -22,7 +22,18 @@ from octomesh_graphql.actions.arranging import create_pool, edit_pool
 from octomesh_graphql.actions.seeding import DEMO, seed_demo
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.sessions import Sessions
-from tests.browser.panel import LINZ, NUREMBERG, OVERVIEW, button, names, notices, path_of, pool_named, row
+from tests.browser.panel import (
+    LINZ,
+    NUREMBERG,
+    OVERVIEW,
+    button,
+    names,
+    notices,
+    operate,
+    path_of,
+    pool_named,
+    row,
+)
 from tests.browser.site import Site
 from tests.browser.visiting import Visits
 from tests.builders import ALICE
@@ -139,6 +150,21 @@ async def test_a_killed_server_is_noticed_and_its_successor_tells_what_was_misse
     await button(form, "Save").click()
     await expect(notices(editing)).to_contain_text("Saved.")
     assert (await pool_named(site, "Typed in the dark")).description == "Edited in the dark."
+
+
+async def test_on_a_narrow_screen_a_notice_does_not_cover_what_is_said_of_the_connection(
+    visit: Visits, site: Site, server: Server
+) -> None:
+    page = await visit(OVERVIEW, tolerating=CUT, viewport={"width": 390, "height": 844})
+    await expect(live(page)).to_be_visible()
+    await server.stop()
+    await expect(banner(page)).to_be_visible()
+    await operate(page, NUREMBERG, "Deploy Adapters")
+    await expect(notices(page)).to_contain_text("failed")
+    shown, said = await notices(page).bounding_box(), await banner(page).bounding_box()
+    assert shown
+    assert said
+    assert shown["y"] + shown["height"] <= said["y"]
 
 
 async def test_what_is_saved_while_the_server_is_gone_stays_typed_and_is_said_not_to_be_saved(

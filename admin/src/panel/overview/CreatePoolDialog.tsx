@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { sentence } from "../api/failure";
 import { CreatePool } from "../api/operations";
-import { about, beside, type Refusal } from "../api/refusals";
+import { useRefusals } from "../api/refusals";
 import { useVisit } from "../api/tenant";
 import { Act } from "../parts/Act";
 import { Dialog } from "../parts/Dialog";
@@ -12,7 +12,7 @@ export function CreatePoolDialog({ onClose, onCreated }: { onClose: () => void; 
   const { tenant } = useVisit();
   const [name, setName] = useState("");
   const [description, setDescription] = useState("");
-  const [refusals, setRefusals] = useState<readonly Refusal[]>([]);
+  const refused = useRefusals({ name, description });
   const [failure, setFailure] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
 
@@ -21,7 +21,7 @@ export function CreatePoolDialog({ onClose, onCreated }: { onClose: () => void; 
     setFailure(null);
     try {
       const { createPool } = await tenant.act(CreatePool, { input: { name, description: description || null } });
-      setRefusals(createPool.errors);
+      refused.answered(createPool.errors);
       if (createPool.pool) onCreated(createPool.pool.rtId);
     } catch (error) {
       setFailure(sentence(error));
@@ -42,12 +42,12 @@ export function CreatePoolDialog({ onClose, onCreated }: { onClose: () => void; 
           its own.
         </p>
         {failure && <Note tone="bad">{failure}</Note>}
-        {beside(refusals, ["name", "description"]).map((refusal) => (
+        {refused.beside.map((refusal) => (
           <Note key={refusal.message} tone="bad">
             {refusal.message}
           </Note>
         ))}
-        <Field label="Name" error={about(refusals, "name")}>
+        <Field label="Name" error={refused.about("name")}>
           {(given) => (
             <input
               {...given}
@@ -58,7 +58,7 @@ export function CreatePoolDialog({ onClose, onCreated }: { onClose: () => void; 
             />
           )}
         </Field>
-        <Field label="Description" optional error={about(refusals, "description")}>
+        <Field label="Description" optional error={refused.about("description")}>
           {(given) => (
             <textarea
               {...given}

@@ -27,9 +27,12 @@ export interface PoolsPage {
   reload: () => void;
 }
 
-type Page = Omit<PoolsPage, "reload" | "loading" | "stirred">;
+type Page = Omit<PoolsPage, "reload" | "loading" | "stirred"> & {
+  /** Which load the rows are from. */
+  load: string | null;
+};
 
-const NOTHING = { rows: null, pageInfo: null, total: 0, failure: null, news: null };
+const NOTHING = { load: null, rows: null, pageInfo: null, total: 0, failure: null, news: null };
 
 // Whoever comes back sees at once what was there, as far down as it was scrolled, while it is loaded anew.
 let left: { tenant: Tenant; question: string; page: Page } | null = null;
@@ -56,7 +59,7 @@ export function usePools(tenant: Tenant, choice: Choice): PoolsPage {
         const { nodes, pageInfo, totalCount } = pools;
         // Drawn in pieces: a page of rows never keeps a key that is typed waiting.
         startTransition(() => {
-          setPage({ rows: rowsOf(nodes), pageInfo, total: totalCount, choice, failure: null, news: null });
+          setPage({ load: key, rows: rowsOf(nodes), pageInfo, total: totalCount, choice, failure: null, news: null });
           setLoaded(key);
         });
       } catch (error) {
@@ -90,7 +93,12 @@ export function usePools(tenant: Tenant, choice: Choice): PoolsPage {
     return watch(tenant, PoolChanges, { rtIds: [...shown.current.order] }, (changes) => {
       for (const change of changes) say(shown.current, change);
       startTransition(() => {
-        setPage((before) => ({ ...before, rows: before.rows && applied(before.rows, changes, () => true) }));
+        setPage((before) =>
+          // What was heard of a page that has just been turned says nothing about the next one.
+          before.rows && before.load === loaded
+            ? { ...before, rows: applied(before.rows, changes, () => true) }
+            : before,
+        );
       });
       const live = changes.find((change) => change.kind === "LIVE");
       if (live) setCursor((before) => before ?? live.cursor);

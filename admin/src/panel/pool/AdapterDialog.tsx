@@ -2,7 +2,7 @@
 import { useEffect, useState } from "react";
 import { Failure, sentence } from "../api/failure";
 import { AdapterSpecQuery, CreateAdapter, EditAdapter } from "../api/operations";
-import { about, beside, conflict, type Refusal } from "../api/refusals";
+import { conflict, type Refusal, useRefusals } from "../api/refusals";
 import { useVisit } from "../api/tenant";
 import { type Adapter, type Pool, readOnly } from "../arranging";
 import { notice } from "../noticing";
@@ -14,8 +14,6 @@ import { checked } from "./configuration";
 import { ForeignEdit } from "./ForeignEdit";
 import { BLANK, inputOf, LABELS, type Typed, typedOf } from "./typed";
 import { useDraft, type Version } from "./useDraft";
-
-const FIELDS = Object.keys(LABELS);
 
 interface Props {
   pool: Pool;
@@ -71,22 +69,22 @@ interface FormProps {
 function AdapterForm({ title, pool, adapter, current, onClose }: FormProps) {
   const { tenant, viewer } = useVisit();
   const [busy, setBusy] = useState(false);
-  const [refusals, setRefusals] = useState<readonly Refusal[]>([]);
   const [failure, setFailure] = useState<string | null>(null);
   const [answered, setAnswered] = useState<Version<Typed> | null>(null);
   const draft = useDraft(answered && answered.version > current.version ? answered : current, busy);
+  const refused = useRefusals(draft.values);
   const configuration = checked(draft.values.configuration);
   const reason =
     readOnly(viewer) ??
     ("wrong" in configuration ? "The configuration is not JSON yet." : null) ??
-    (adapter && !draft.dirty ? "Nothing was changed." : null);
+    (adapter && !draft.dirty ? "Nothing to save." : null);
 
   async function save() {
     setBusy(true);
     setFailure(null);
     try {
       const errors = await (adapter ? edit(adapter) : create());
-      setRefusals(errors.filter((error) => error.__typename !== "VersionConflict"));
+      refused.answered(errors.filter((error) => error.__typename !== "VersionConflict"));
       const now = conflict(errors)?.current;
       if (now?.__typename === "Adapter") setAnswered(typedOf(now));
       if (!errors.length) {
@@ -128,7 +126,7 @@ function AdapterForm({ title, pool, adapter, current, onClose }: FormProps) {
         }}
       >
         {failure && <Note tone="bad">It was not saved: {failure}</Note>}
-        {beside(refusals, FIELDS).map((refusal) => (
+        {refused.beside.map((refusal) => (
           <Note key={refusal.message} tone="bad">
             {refusal.message}
           </Note>
@@ -137,7 +135,7 @@ function AdapterForm({ title, pool, adapter, current, onClose }: FormProps) {
           values={draft.values}
           locked={!viewer.mayEdit}
           wrong={"wrong" in configuration ? configuration.wrong : null}
-          refusal={(field) => about(refusals, field)}
+          refusal={refused.about}
           onSet={draft.set}
         />
         {adapter?.wanted && <p className="hint">It is deployed: what you change is rolled out when you save.</p>}

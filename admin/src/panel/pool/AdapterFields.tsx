@@ -9,13 +9,18 @@ interface Props {
   locked: boolean;
   /** Where the configuration stops being JSON. */
   wrong: string | null;
-  refusal: (field: string) => string | undefined;
+  refusal: (field: keyof Typed, ...others: (keyof Typed)[]) => string | undefined;
   onSet: (change: Partial<Typed>) => void;
 }
 
 export function AdapterFields({ values, locked, wrong, refusal, onSet }: Props) {
   const line = (field: "name" | "imageName" | "imageVersion" | "healthPath" | "port", more: LineProps = {}) => (
-    <Field label={LABELS[field]} hint={more.hint} optional={more.optional ?? false} error={refusal(field)}>
+    <Field
+      label={LABELS[field]}
+      hint={more.hint}
+      optional={more.optional ?? false}
+      error={refusal(field, ...(more.dependsOn ?? []))}
+    >
       {(given) => (
         <input
           {...given}
@@ -81,7 +86,12 @@ export function AdapterFields({ values, locked, wrong, refusal, onSet }: Props) 
       </div>
       <div className="pair">
         {line("port", { optional: true, hint: "Where it listens; a Service makes it reachable" })}
-        {line("healthPath", { optional: true, placeholder: "/healthz", hint: "Tells on that port whether it is well" })}
+        {line("healthPath", {
+          optional: true,
+          placeholder: "/healthz",
+          hint: "Tells on that port whether it is well",
+          dependsOn: ["port"],
+        })}
       </div>
       <Field
         label={LABELS.configuration}
@@ -114,6 +124,7 @@ interface LineProps {
   placeholder?: string;
   hint?: string;
   optional?: boolean;
+  dependsOn?: (keyof Typed)[];
 }
 
 const MEANING = {

@@ -60,6 +60,12 @@ export function DeletePoolDialog({ pool, leave, onClose }: { pool: Pool; leave?:
   const running = summary.wanted > 0 || summary.undeployed < summary.adapters;
   const confirmed = !running || typed.trim() === pool.name;
 
+  /** Another way than the one that was refused. */
+  function choose(value: DeletionMode) {
+    setMode(value);
+    setRefusals([]);
+  }
+
   async function act() {
     setBusy(true);
     setFailure(null);
@@ -116,7 +122,7 @@ export function DeletePoolDialog({ pool, leave, onClose }: { pool: Pool; leave?:
               <legend>What to do with them</legend>
               {MODES.map(([value, word, meaning]) => (
                 <label key={value}>
-                  <input type="radio" name="mode" checked={mode === value} onChange={() => setMode(value)} />
+                  <input type="radio" name="mode" checked={mode === value} onChange={() => choose(value)} />
                   <span>
                     <strong>{word}</strong>
                     <small>{meaning}</small>

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { sentence } from "../api/failure";
 import { EditPool } from "../api/operations";
-import { about, beside, conflict, type Refusal } from "../api/refusals";
+import { conflict, useRefusals } from "../api/refusals";
 import { useVisit } from "../api/tenant";
 import { type Pool, readOnly } from "../arranging";
 import { notice } from "../noticing";
@@ -13,7 +13,6 @@ import { useDraft } from "./useDraft";
 import { useUnsaved } from "./useUnsaved";
 
 const LABELS = { name: "Name", description: "Description" };
-const FIELDS = Object.keys(LABELS);
 
 const versionOf = (pool: Pool) => ({
   version: pool.rtVersion,
@@ -23,9 +22,9 @@ const versionOf = (pool: Pool) => ({
 export function PoolForm({ pool, onBecame }: { pool: Pool; onBecame: (pool: Pool) => void }) {
   const { tenant, viewer } = useVisit();
   const [busy, setBusy] = useState(false);
-  const [refusals, setRefusals] = useState<readonly Refusal[]>([]);
   const [failure, setFailure] = useState<string | null>(null);
   const draft = useDraft(versionOf(pool), busy);
+  const refused = useRefusals(draft.values);
   useUnsaved(draft.dirty);
   const reason = readOnly(viewer) ?? (pool.deleting ? "The pool is being deleted." : null);
 
@@ -42,7 +41,7 @@ export function PoolForm({ pool, onBecame }: { pool: Pool; onBecame: (pool: Pool
           ...(description !== undefined && { description: description || null }),
         },
       });
-      setRefusals(editPool.errors.filter((error) => error.__typename !== "VersionConflict"));
+      refused.answered(editPool.errors.filter((error) => error.__typename !== "VersionConflict"));
       const current = conflict(editPool.errors)?.current;
       if (current?.__typename === "Pool") onBecame(current);
       if (editPool.pool) {
@@ -66,12 +65,12 @@ export function PoolForm({ pool, onBecame }: { pool: Pool; onBecame: (pool: Pool
       }}
     >
       {failure && <Note tone="bad">It was not saved: {failure}</Note>}
-      {beside(refusals, FIELDS).map((refusal) => (
+      {refused.beside.map((refusal) => (
         <Note key={refusal.message} tone="bad">
           {refusal.message}
         </Note>
       ))}
-      <Field label="Name" error={about(refusals, "name")}>
+      <Field label="Name" error={refused.about("name")}>
         {(given) => (
           <input
             {...given}
@@ -82,7 +81,7 @@ export function PoolForm({ pool, onBecame }: { pool: Pool; onBecame: (pool: Pool
           />
         )}
       </Field>
-      <Field label="Description" optional error={about(refusals, "description")}>
+      <Field label="Description" optional error={refused.about("description")}>
         {(given) => (
           <textarea
             {...given}
@@ -95,10 +94,10 @@ export function PoolForm({ pool, onBecame }: { pool: Pool; onBecame: (pool: Pool
       </Field>
       <footer>
         <ForeignEdit draft={draft} labels={LABELS} />
-        <Act submit kind="primary" busy={busy} reason={reason ?? (draft.dirty ? null : "Nothing was changed.")}>
+        <Act submit kind="primary" busy={busy} reason={reason ?? (draft.dirty ? null : "Nothing to save.")}>
           Save
         </Act>
-        <Act kind="quiet" reason={draft.dirty ? null : "Nothing was changed."} onAct={draft.reset}>
+        <Act kind="quiet" reason={draft.dirty ? null : "Nothing to reset."} onAct={draft.reset}>
           Reset
         </Act>
       </footer>

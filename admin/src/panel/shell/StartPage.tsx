@@ -52,7 +52,10 @@ export function StartPage() {
               autoComplete="off"
               autoCapitalize="none"
               spellCheck={false}
-              onChange={(event) => setId(event.target.value)}
+              onChange={(event) => {
+                setId(event.target.value);
+                setError(null);
+              }}
             />
           )}
         </Field>

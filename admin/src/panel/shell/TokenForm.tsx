@@ -30,7 +30,10 @@ export function TokenForm({ onKept, prominent }: { onKept: () => void; prominent
             autoComplete="off"
             spellCheck={false}
             value={pasted}
-            onChange={(event) => setPasted(event.target.value)}
+            onChange={(event) => {
+              setPasted(event.target.value);
+              setError(null);
+            }}
           />
         )}
       </Field>

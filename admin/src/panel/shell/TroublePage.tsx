@@ -29,10 +29,11 @@ export function TroublePage({ failure, tenantId, viewer, onAgain }: Props) {
           <ul>
             <li>Check the id in the address.</li>
             <li>
-              Who runs this server can list the tenants with <code>octomesh tenants list</code>
+              Whoever runs this server can list its tenants with <code>octomesh tenants list</code>
               {ID.test(tenantId) ? (
                 <>
-                  ; to make it: <code>octomesh tenants create {tenantId}</code>.
+                  {" "}
+                  and make this one with <code>octomesh tenants create {tenantId}</code>.
                 </>
               ) : (
                 ". No tenant can have this id: ids are lower-case letters, digits and hyphens."
