@@ -1,4 +1,6 @@
-# What one does with a checkout; `make` alone lists it. Everything lands in .venv, nothing outside this directory.
+# What one does with a checkout; `make` alone lists it. What is installed and built stays in this directory, in .venv,
+# node_modules of admin and tests/conformance, and octomesh_graphql/_web; the demo's data are in .octomesh. Outside of it
+# are the caches of pip and npm, and of test-cluster and test-faults: see scripts/kubernetes-control-plane.
 
 PYTHON  ?= python3
 WORKERS ?= 4
@@ -30,7 +32,7 @@ NODE := command -v npm >/dev/null && node -e \
 	screenshots measure-panel schema lint format lock clean
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  ARGS is handed on: make test ARGS='-k lease'.  PYTHON chooses the interpreter: make run PYTHON=python3.12"
 
@@ -160,7 +162,7 @@ node:
 # Without the tools for types, unless they are there: building needs none of them, and they are two thirds of the
 # packages.
 $(NPM): admin/package.json admin/package-lock.json admin/.npmrc
-	@echo "Installing the locked packages into admin/node_modules; the first time takes some seconds"
+	@echo "Installing the locked packages into admin/node_modules; the first time takes about half a minute"
 	@cd admin && npm ci $(if $(wildcard $(AXE)),,--omit=dev) --loglevel=error
 	@touch $@
 

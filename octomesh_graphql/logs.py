@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
@@ -33,10 +34,11 @@ _CHATTY: Final = ("asyncio", "gql", "pymongo", "uvicorn", "websockets")
 """They tell too much below warning: PyMongo whole documents, websockets whole frames, uvicorn the query strings."""
 
 
-def configure(format: str, level: str, stream: TextIO | None = None) -> None:
+def configure(format: str, level: str, stream: TextIO | None = None, *, quiet: Sequence[str] = ()) -> None:
     """Log everything to `stream` (standard error, because standard output is for what a command answers).
 
-    `format` is auto, json or console; `level` is debug, info, warning or error.
+    `format` is auto, json or console; `level` is debug, info, warning or error. Where people read, the loggers `quiet`
+    and those below them tell only warnings and what is graver.
     """
     stream = stream or sys.stderr
     console = stream.isatty() if format == "auto" else format == "console"
@@ -56,7 +58,7 @@ def configure(format: str, level: str, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name in _CHATTY:
+    for name in (*_CHATTY, *(quiet if console else ())):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 

@@ -401,6 +401,10 @@ def _from_files(program: type[ProgramSettings]) -> dict[str, str]:
         raise ValueError(f"OCTOMESH_MONGO_URI_FILE is '{shown(path, 200)}', which can't be read: {reason}.") from error
 
 
+_ALIKE: Final = 0.7
+"""How much two names must have in common: ISSUER and OIDC_ISSUER have 0.71, INSECURE and CLIENT_SECRET 0.67."""
+
+
 def _unknown() -> Iterator[str]:
     """Variables that nobody reads: most likely misspelt, and then a setting the user believes in is not in force."""
     programs: tuple[type[ProgramSettings], ...] = (Settings, OperatorSettings, ClientSettings)
@@ -409,7 +413,7 @@ def _unknown() -> Iterator[str]:
         if not name.startswith(PREFIX) or not value or name in known or _from_kubernetes(name, value):
             continue
         ends = [other.removeprefix(PREFIX) for other in known]  # the beginning, which all share, says nothing
-        alike = difflib.get_close_matches(name.removeprefix(PREFIX), ends, n=1)
+        alike = difflib.get_close_matches(name.removeprefix(PREFIX), ends, n=1, cutoff=_ALIKE)
         yield f"{name} is not a setting. " + (f"Did you mean {PREFIX}{alike[0]}?" if alike else "Remove it.")
 
 
@@ -473,7 +477,11 @@ def _half_a_client(given: Sequence[str]) -> Iterator[str]:
         found = [name for name in choice if name in given]
         variables = " or ".join(map(_variable, choice))
         if not found:
-            yield f"{_variable(given[0])} is set, but not {variables}, {what}. An issuer gives tokens for all three."
+            yield (
+                f"{_variable(given[0])} is set, but not {variables}, {what}. To get tokens from an issuer "
+                "all three are needed: OCTOMESH_CLIENT_ID, OCTOMESH_CLIENT_SECRET_FILE or OCTOMESH_CLIENT_SECRET, and "
+                "OCTOMESH_TOKEN_ISSUER or OCTOMESH_TOKEN_URL."
+            )
         elif len(found) > 1:
             yield f"{' and '.join(map(_variable, choice))} are both set; keep one of them."
 

@@ -17,7 +17,7 @@ from octomesh_graphql import __version__
 from octomesh_graphql.cli.commands import app
 from octomesh_graphql.cli.operating import LEASE
 from octomesh_graphql.operator.crd import as_yaml, crd
-from octomesh_graphql.settings import load_for_operator, load_for_server
+from octomesh_graphql.settings import Settings, WrongSettings, load_for_operator, load_for_server
 from tests.test_image import DOCKERFILE, stages
 
 ROOT = Path(__file__).parents[1]
@@ -121,6 +121,7 @@ def checkout(tmp_path: Path) -> Path:
     ("directory", "name", "setting"),
     [
         ("my-server", "octomesh-server", {"OCTOMESH_PUBLIC_URL": "https://octomesh.example.com"}),
+        ("my-server", "octomesh-server", {"OCTOMESH_OIDC_AUDIENCE": "octomesh"}),
         ("my-operator", "octomesh-operator", {"OCTOMESH_SERVER_URL": "https://octomesh.example.com"}),
     ],
 )
@@ -145,9 +146,7 @@ def test_what_the_operator_is_known_by_comes_from_a_secret(
     checkout: Path, variant: str, component: str, setting: str, key: str
 ) -> None:
     own = checkout / "my-operator" / "kustomization.yaml"
-    own.write_text(
-        own.read_text().replace("cluster]", f"{variant}]") + f"components: [../deploy/operator/{component}]\n"
-    )
+    own.write_text(own.read_text().replace("cluster]", f"{variant}]").replace("client]", f"{component}]"))
     (deployment,) = (each for each in built(own.parent) if each["kind"] == "Deployment")
     (volume,) = deployment["spec"]["template"]["spec"]["volumes"]
     (mount,) = container(deployment)["volumeMounts"]
@@ -160,17 +159,73 @@ def test_what_the_operator_is_known_by_comes_from_a_secret(
 def test_an_operator_that_is_a_client_as_the_readme_shows_it_starts(
     checkout: Path, environment: pytest.MonkeyPatch
 ) -> None:
-    (shown,) = re.findall(r"^```yaml\n(components: .*?)^```$", README, re.M | re.S)
-    own = checkout / "my-operator" / "kustomization.yaml"
-    own.write_text(yaml.dump(yaml.safe_load(own.read_text()) | yaml.safe_load(shown)))
-    objects = built(own.parent)
-    (deployment,) = (each for each in objects if each["kind"] == "Deployment")
-    (config,) = (each for each in objects if each["kind"] == "ConfigMap")
-    given = {each["name"]: each["value"] for each in container(deployment)["env"] if "value" in each}
-    set_all(environment, config["data"] | given)
+    _, given = program_of(built(checkout / "my-operator"))
+    set_all(environment, given)
     settings = load_for_operator({})
     assert (settings.client_id, settings.token_issuer) == ("operator-north", "https://login.example.com")
     assert str(settings.client_secret_file) == given["OCTOMESH_CLIENT_SECRET_FILE"]
+
+
+def program_of(objects: list[Object]) -> tuple[list[str], dict[str, str]]:
+    """The arguments of the one program that is deployed, and its variables."""
+    (deployment,) = (each for each in objects if each["kind"] == "Deployment")
+    (config,) = (each for each in objects if each["kind"] == "ConfigMap")
+    given = {each["name"]: each["value"] for each in container(deployment)["env"] if "value" in each}
+    return container(deployment)["args"], config["data"] | given
+
+
+def start_server(environment: pytest.MonkeyPatch, objects: list[Object], place: Path) -> Settings:
+    """Up to where it has its settings. Raises `WrongSettings`."""
+    args, given = program_of(objects)
+    (place / "uri").write_text("mongodb://one,two/?replicaSet=rs0\n")
+    set_all(environment, given | {"OCTOMESH_MONGO_URI_FILE": str(place / "uri")})
+    return load_for_server({}, insecure="--insecure" in args)
+
+
+def test_a_server_without_an_issuer_does_not_start(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(WrongSettings, match=r"nobody is asked who they are.* Set OCTOMESH_OIDC_ISSUER and"):
+        start_server(environment, built(DEPLOY / "server"), tmp_path)
+
+
+def test_a_server_with_the_issuer_that_the_readme_shows_starts_and_asks(
+    checkout: Path, environment: pytest.MonkeyPatch
+) -> None:
+    settings = start_server(environment, built(checkout / "my-server"), checkout)
+    assert (settings.oidc_issuer, settings.oidc_audience) == ("https://login.example.com", "octomesh")
+    assert not settings.oidc_report_only
+
+
+def test_for_a_trial_a_server_starts_without_an_issuer(checkout: Path, environment: pytest.MonkeyPatch) -> None:
+    own = checkout / "my-server" / "kustomization.yaml"
+    (component,) = re.findall(r"`(components: \[../deploy/server/open\])`", README)
+    own.write_text(re.sub(r".*OCTOMESH_OIDC_.*\n", "", own.read_text()) + component)
+    settings = start_server(environment, built(own.parent), checkout)
+    assert (settings.host, settings.oidc_issuer) == ("0.0.0.0", None)
+
+
+def test_the_server_finds_its_mongodb_in_a_secret(checkout: Path) -> None:
+    (deployment,) = (each for each in built(checkout / "my-server") if each["kind"] == "Deployment")
+    _, given = program_of(built(checkout / "my-server"))
+    (volume,) = deployment["spec"]["template"]["spec"]["volumes"]
+    (mount,) = container(deployment)["volumeMounts"]
+    assert (mount["name"], mount["readOnly"]) == (volume["name"], True)
+    name, key = volume["secret"]["secretName"], Path(given["OCTOMESH_MONGO_URI_FILE"]).name
+    assert given["OCTOMESH_MONGO_URI_FILE"] == f"{mount['mountPath']}/{key}"
+    assert f"create secret generic {name} --from-file={key}=" in README
+
+
+def test_what_a_pod_waits_for_is_made_before_it() -> None:
+    (commands,) = re.findall(r"^```sh\n(kubectl apply -k deploy/crd\n.*?)^```$", README, re.M | re.S)
+    order = [
+        "apply -k deploy/crd",
+        "create namespace octomesh\n",
+        "create secret generic octomesh-mongo ",
+        "apply -k my-server",
+        "create namespace octomesh-system\n",
+        "create secret generic octomesh-operator-client ",
+        "apply -k my-operator",
+    ]
+    assert sorted(order, key=commands.index) == order
 
 
 # In step with the programs
@@ -206,7 +261,7 @@ def variables(deployment: Object) -> dict[str, str]:
         if each["name"] == f"{name}-settings"
     ]
     given = {each["name"]: each["value"] for each in container(deployment)["env"] if "value" in each}
-    made = {"OCTOMESH_MONGO_URI": "mongodb://one,two/?replicaSet=rs0", "OCTOMESH_WATCH_NAMESPACE": "octomesh-pools"}
+    made = {"OCTOMESH_WATCH_NAMESPACE": "octomesh-pools"}
     return image | config[0] | made | given
 
 
@@ -223,10 +278,11 @@ def set_all(environment: pytest.MonkeyPatch, values: Mapping[str, str]) -> None:
             environment.setenv(name, value)
 
 
-def test_the_server_takes_its_settings(environment: pytest.MonkeyPatch) -> None:
+def test_the_server_takes_its_settings(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     deployment = named("Deployment", "octomesh-server")
-    set_all(environment, variables(deployment))
-    settings = load_for_server({}, insecure="--insecure" in container(deployment)["args"])
+    (tmp_path / "uri").write_text("mongodb://one,two/?replicaSet=rs0\n")
+    set_all(environment, variables(deployment) | {"OCTOMESH_MONGO_URI_FILE": str(tmp_path / "uri")})
+    settings = load_for_server({}, insecure=True)
     (port,) = container(deployment)["ports"]
     assert (settings.host, settings.port) == ("0.0.0.0", port["containerPort"])
     assert settings.mongo_uri is not None
@@ -254,8 +310,9 @@ def test_the_operator_finds_the_server_where_it_is_installed(environment: pytest
 def test_every_variable_that_is_mentioned_is_a_setting(environment: pytest.MonkeyPatch) -> None:
     text = "".join(each.read_text() for each in DEPLOY.rglob("*") if each.is_file())
     mentioned = {name.lower().removeprefix("octomesh_") for name in re.findall(r"\bOCTOMESH_[A-Z_]+\b", text)}
-    assert {"server_url", "token_file", "mongo_uri"} <= mentioned
-    assert mentioned <= {*load_for_operator({}).model_dump(), *load_for_server({}, insecure=True).model_dump()}
+    assert {"server_url", "token_file", "mongo_uri_file"} <= mentioned
+    fields = {*load_for_operator({}).model_dump(), *load_for_server({}, insecure=True).model_dump()}
+    assert mentioned <= fields | {"mongo_uri_file"}
 
 
 # Rights
@@ -373,11 +430,10 @@ def test_only_the_operator_may_speak_to_the_kubernetes_api() -> None:
 # The network
 
 
-def test_as_long_as_the_server_asks_nobody_who_they_are_it_is_reached_from_named_namespaces_only() -> None:
+def test_the_server_is_reached_from_named_namespaces_only() -> None:
     server = named("Deployment", "octomesh-server")
     policy = named("NetworkPolicy", "octomesh-server")["spec"]
     (rule,) = policy["ingress"]
-    assert "--insecure" in container(server)["args"]
     assert policy["policyTypes"] == ["Ingress"]
     assert policy["podSelector"] == server["spec"]["selector"] == {"matchLabels": named_service_selector()}
     assert rule["ports"] == [{"port": container(server)["ports"][0]["name"], "protocol": "TCP"}]

@@ -20,7 +20,7 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJ0ZW5hbnRfaWQiOiJhY21lIn0.c2lnbmF0dXJl"
 def as_before() -> Iterator[None]:
     """Everything that is configured here, undone."""
     root = logging.getLogger()
-    loggers = [root, *(logging.getLogger(name) for name in ("asyncio", "pymongo", "uvicorn", "websockets"))]
+    loggers = [root, *(logging.getLogger(name) for name in ("asyncio", "pymongo", "talker", "uvicorn", "websockets"))]
     before = [(logger, logger.level) for logger in loggers], root.handlers
     yield
     root.handlers = before[1]
@@ -129,6 +129,15 @@ def test_libraries_that_tell_documents_and_frames_are_quiet_even_at_debug(stream
     logging.getLogger(name).info("secret frame")
     logging.getLogger(name).warning("broken")
     assert [line["event"] for line in lines(stream)] == ["broken"]
+
+
+@pytest.mark.parametrize(("format", "told"), [("console", ["yes"]), ("json", ["no", "yes"])])
+def test_loggers_can_be_quiet_where_people_read(stream: io.StringIO, format: str, told: list[str]) -> None:
+    logs.configure(format, "info", stream, quiet=("talker",))
+    logging.getLogger("talker.inner").info("no")
+    logging.getLogger("talker.inner").warning("yes")
+    words = stream.getvalue().replace('"', " ").split()
+    assert [word for word in words if word in ("no", "yes")] == told
 
 
 def test_on_a_terminal_a_line_is_for_people(stream: io.StringIO) -> None:

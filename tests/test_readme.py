@@ -8,6 +8,7 @@ import re
 import shlex
 import struct
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,21 @@ async def test_every_operation_shown_gives_the_answer_shown(demo: Api, document:
         assert _elided(await demo.ask(document), ANSWERS[document]) == ANSWERS[document]
 
 
+async def test_the_demo_is_as_told(demo: Api) -> None:
+    told = TEXT.partition("After some seconds ")[2]
+    assert " ".join(told.split()).startswith(
+        "six of the 14 adapters of the demo run, and one has failed; the other seven nobody has deployed yet. "
+        "Four of its pools have an operator, the one in Köln has none."
+    )
+    found = await demo.ask(
+        "{ adapters(first: 100) { nodes { deploymentState } } pools { nodes { communicationState } } }"
+    )
+    adapters = Counter(each["deploymentState"] for each in found["adapters"]["nodes"])
+    pools = Counter(each["communicationState"] for each in found["pools"]["nodes"])
+    assert adapters == {"DEPLOYED": 6, "ERROR": 1, "UNDEPLOYED": 7}
+    assert pools == {"ONLINE": 4, "UNREGISTERED": 1}
+
+
 def _elided(answer: Any, shown: Any) -> Any:
     """The answer, with an ellipsis wherever the README shows one."""
     if shown == "…":
@@ -124,6 +140,8 @@ def test_every_setting_is_listed_with_its_default(program: str, of: type[Program
         for name, field in of.model_fields.items()
         if name != "limits"
     ]
+    if of is Settings:  # which is read for `mongo_uri`
+        rows.insert(4, "| `OCTOMESH_MONGO_URI_FILE` |  | the path of a file with that URI |")
     table = TEXT.partition(f"| variable of `{program}` |")[2].partition("\n\n")[0]
     listed = [line for line in table.splitlines() if line.startswith("| `OCTOMESH_")]
     assert listed == rows, "the table must read:\n" + "\n".join(rows)

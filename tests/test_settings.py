@@ -89,9 +89,16 @@ def test_all_faults_are_told_at_once_with_name_value_and_what_would_be_right(mon
     ]
 
 
-def test_a_variable_that_resembles_nothing_is_a_fault_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OCTOMESH_XYZZY", "1")
-    assert faults() == ["OCTOMESH_XYZZY is not a setting. Remove it."]
+@pytest.mark.parametrize("name", ["OCTOMESH_XYZZY", "OCTOMESH_INSECURE", "OCTOMESH_PRINT_CRD", "OCTOMESH_WAIT"])
+def test_a_variable_that_resembles_nothing_is_a_fault_too(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "1")
+    assert faults() == [f"{name} is not a setting. Remove it."]
+
+
+@pytest.mark.parametrize(("name", "meant"), [("ISSUER", "OIDC_ISSUER"), ("PROT", "PORT"), ("LOGLEVEL", "LOG_LEVEL")])
+def test_what_was_meant_is_guessed(monkeypatch: pytest.MonkeyPatch, name: str, meant: str) -> None:
+    monkeypatch.setenv(f"OCTOMESH_{name}", "1")
+    assert faults() == [f"OCTOMESH_{name} is not a setting. Did you mean OCTOMESH_{meant}?"]
 
 
 def test_the_server_leaves_the_variables_of_the_operator_alone_whatever_is_in_them(
@@ -319,7 +326,10 @@ def test_a_password_in_a_server_url_is_refused(monkeypatch: pytest.MonkeyPatch) 
         ({"token_file": "/t", "client_id": "c"}, "OCTOMESH_TOKEN_FILE and OCTOMESH_CLIENT_ID are set."),
         ({"client_id": "c", "token_url": "https://x/t"}, "not OCTOMESH_CLIENT_SECRET_FILE or OCTOMESH_CLIENT_SECRET"),
         ({"client_id": "c", "client_secret": "s3cret"}, "but not OCTOMESH_TOKEN_URL or OCTOMESH_TOKEN_ISSUER"),
-        ({"client_secret": "s3cret", "token_issuer": "https://x"}, "is set, but not OCTOMESH_CLIENT_ID"),
+        (
+            {"client_secret": "s3cret", "token_issuer": "https://x"},
+            "OCTOMESH_CLIENT_ID, the name of the client. To get",
+        ),
         (
             {"client_id": "c", "client_secret": "s3cret", "client_secret_file": "/s", "token_url": "https://x"},
             "OCTOMESH_CLIENT_SECRET_FILE and OCTOMESH_CLIENT_SECRET are both set; keep one of them.",

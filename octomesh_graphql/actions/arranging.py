@@ -299,5 +299,7 @@ async def _named_uniquely(
         other = await named(name or "")
         owner = f"The {other} (rtId {other.rt_id})" if other else "Another one"
         raise Refused(
-            NameTaken(message=f"{owner} has this name already; names differ by more than case.", path=("name",))
+            NameTaken(
+                message=f"{owner} has this name already; upper and lower case make no difference.", path=("name",)
+            )
         ) from error

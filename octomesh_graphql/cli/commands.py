@@ -6,6 +6,7 @@ The commands themselves are elsewhere and are imported when they run.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ from cyclopts import App, CycloptsError, Parameter
 from octomesh_graphql import __version__
 from octomesh_graphql.cli import MISUSED
 from octomesh_graphql.cli.client.words import adapters, pools
-from octomesh_graphql.cli.flags import Flags
+from octomesh_graphql.cli.flags import Flags, Number
 
 _EPILOGUE: Final = (
-    "Every flag can also be given as a variable: --data-dir is OCTOMESH_DATA_DIR; the flag wins. OCTOMESH_MONGO_URI "
-    "names a MongoDB replica set; without it an embedded MongoDB is used, which is for trials and tests."
+    "Settings can also be given as variables: --data-dir is OCTOMESH_DATA_DIR; the flag wins. What is meant for one "
+    "call, like --insecure or --yes, is a flag only. OCTOMESH_MONGO_URI names a MongoDB replica set; without it an "
+    "embedded MongoDB is used, which is for trials and tests."
 )
 
 app = App(
@@ -55,17 +57,24 @@ class DatabaseFlags(Flags):
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class ServerFlags(DatabaseFlags):
-    """How to serve."""
+class DemoFlags(DatabaseFlags):
+    """How to serve whoever comes."""
 
     host: str | None = None
     """Address to listen on.  [default: 127.0.0.1]"""
-    port: int | None = None
+    port: Number = None
     """Port to listen on; 0 takes any free one.  [default: 8000]"""
     public_url: str | None = None
     """Where users reach the server, if not where it listens."""
-    lease_seconds: float | None = None
+    lease_seconds: Number = None
     """How long an agent that falls silent still counts as online.  [default: 40]"""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ServerFlags(DemoFlags):
+    """How to serve."""
+
     oidc_issuer: str | None = None
     """Who issues the access tokens by which callers are known.  [default: nobody is asked who they are]"""
     oidc_audience: str | None = None
@@ -111,17 +120,17 @@ class OperatorFlags(Flags):
     """Secret with which images are pulled; can be given several times, or as names separated by commas."""
     broker_host: str | None = None
     """Message broker as adapters reach it."""
-    broker_port: int | None = None
+    broker_port: Number = None
     """Its port.  [default: 5672]"""
     broker_virtual_host: str | None = None
     """Virtual host on it.  [default: /]"""
     broker_secret: str | None = None
     """Secret with the keys brokerusername and brokerpassword, in each namespace with adapters."""
-    undeploy_seconds: float | None = None
+    undeploy_seconds: Number = None
     """How long a deleted CommunicationPool waits for what was made for it.  [default: 60.0]"""
     operator_health_host: str | None = None
     """Address for probes and metrics.  [default: 127.0.0.1]"""
-    operator_health_port: int | None = None
+    operator_health_port: Number = None
     """Port for them; 0 takes any free one.  [default: 8081]"""
     simulated: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     """Serve the CommunicationPools of a YAML file (-: standard input) in a cluster in memory, for trials."""
@@ -144,14 +153,17 @@ TenantId = Annotated[str, Parameter(name="ID", help="Lower-case letters, digits 
 
 @app.command
 def serve(*, flags: ServerFlags = ServerFlags(), insecure: Insecure = False) -> int:
-    """Start the GraphQL API server. Ctrl-C or SIGTERM ends it."""
+    """Start the GraphQL API server. Ctrl-C or SIGTERM ends it.
+
+    What one client may take of it is bounded by OCTOMESH_LIMITS_*, which are variables only; SECURITY.md lists them.
+    """
     from octomesh_graphql.cli import database, running, serving
 
     return running.run_until_stopped(lambda: serving.serve(flags.given, insecure=insecure), database.FAILURES)
 
 
 @app.command
-def demo(*, flags: ServerFlags = ServerFlags(), insecure: Insecure = False) -> int:
+def demo(*, flags: DemoFlags = DemoFlags(), insecure: Insecure = False) -> int:
     """Start the server with a tenant to look at. Ctrl-C or SIGTERM ends it."""
     from octomesh_graphql.cli import database, running, serving
 
@@ -253,8 +265,16 @@ def delete_tenant(
 
 def execute(words: Sequence[str]) -> int:
     """Do what these words of a command line say; returns the exit code."""
+    _say_everything()
     try:
         return int(app(words, exit_on_error=False, print_error=False, result_action="return_value") or 0)
     except CycloptsError as error:
         print(f"octomesh: {error}", file=sys.stderr)
         return MISUSED
+
+
+def _say_everything() -> None:
+    """Names may have characters that the encoding of a terminal or a pipe lacks: better escaped than not told."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -69,8 +69,8 @@ async def connected(settings: Settings, database: Database) -> AsyncIterator[Reg
             raise CommandFailed(f"{reason}. Does it run, and does OCTOMESH_MONGO_URI say where?") from error
         except MongoCommandFailed as error:
             raise CommandFailed(
-                f"MongoDB refuses us: {error}. Do the user and password in OCTOMESH_MONGO_URI exist, with the right to "
-                f"read and write databases that begin with '{settings.database_prefix}'?"
+                f"MongoDB refuses us: {error}. Do the user and password in OCTOMESH_MONGO_URI exist, with the role "
+                "that SECURITY.md shows?"
             ) from error
         yield registry
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from octomesh_graphql import logs
 from octomesh_graphql.actions import tenancy
 from octomesh_graphql.actions.clock import now
 from octomesh_graphql.cli import FAILED, MISUSED
+from octomesh_graphql.cli.client import telling
 from octomesh_graphql.cli.database import connected, shared_database
 from octomesh_graphql.cli.running import CommandFailed
 from octomesh_graphql.cli.tables import plain
@@ -42,7 +42,7 @@ async def show(flags: Mapping[str, Any], output: str) -> None:
         for tenant in found
     ]
     if output == "json":
-        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        telling.as_json(rows)
     elif rows:
         print(plain(rows))
     else:

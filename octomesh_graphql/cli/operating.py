@@ -19,7 +19,8 @@ from octomesh_graphql.cli.running import CommandFailed
 from octomesh_graphql.domain.resource import API_VERSION, KIND
 from octomesh_graphql.operator.cluster import Cluster, ClusterRefused, Object
 from octomesh_graphql.operator.health import Metrics, NotListening, answering
-from octomesh_graphql.operator.kubernetes import ClusterNotFound, connected
+from octomesh_graphql.operator.kubeconfig import ClusterNotFound
+from octomesh_graphql.operator.kubernetes import connected
 from octomesh_graphql.operator.manifests import Broker, PlaceSettings
 from octomesh_graphql.operator.operating import Operator, OperatorPlan
 from octomesh_graphql.operator.simulated import SimulatedCluster
@@ -42,7 +43,7 @@ async def operate(flags: Mapping[str, Any]) -> None:
         async with _cluster(settings) as cluster:
             await _operate(settings, cluster)
     except ClusterNotFound as error:
-        raise CommandFailed(f"{error}. Name one with --kubeconfig, or try it with --simulated.") from error
+        raise CommandFailed(_why_not_found(error)) from error
     except ClusterRefused as error:
         raise CommandFailed(_why_refused(error)) from error
     except NotListening as error:
@@ -167,6 +168,13 @@ def _say_simulated(name: str, server_url: str) -> None:
 
 
 # What can be in the way
+
+
+def _why_not_found(error: ClusterNotFound) -> str:
+    if error.contexts:
+        known = ", ".join(f"'{name}'" for name in error.contexts)
+        return f"{error} Choose one with --context: {known}."
+    return f"{error} Name another one with --kubeconfig, or try it with --simulated."
 
 
 def _why_refused(error: ClusterRefused) -> str:

@@ -7,7 +7,7 @@ import asyncio
 import errno
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -40,6 +40,8 @@ class _Program:
     beside: Beside | None = None
     default_tenant: str | None = None
     """Where a browser is led that names no tenant."""
+    quiet: Sequence[str] = ()
+    """Loggers that would bury what is announced; who asks for a level hears them."""
 
 
 async def serve(flags: Mapping[str, Any], *, insecure: bool) -> None:
@@ -55,7 +57,8 @@ async def demo(flags: Mapping[str, Any], *, insecure: bool) -> None:
         if await seed_demo(registry, now()):
             log.info("demo tenant filled", tenant=DEMO)
 
-    program = _Program(prepare=seed, announce=_welcome, beside=plants, default_tenant=DEMO)
+    quiet = ("octomesh_graphql.operator",)
+    program = _Program(prepare=seed, announce=_welcome, beside=plants, default_tenant=DEMO, quiet=quiet)
     settings = load_for_server(flags, insecure=insecure)
     if settings.oidc_issuer:
         raise CommandFailed(
@@ -65,7 +68,8 @@ async def demo(flags: Mapping[str, Any], *, insecure: bool) -> None:
 
 
 async def _serve(settings: Settings, program: _Program) -> None:
-    logs.configure(settings.log_format, settings.log_level)
+    quiet = () if "log_level" in settings.model_fields_set else program.quiet
+    logs.configure(settings.log_format, settings.log_level, quiet=quiet)
     if settings.oidc_report_only:
         log.warning("nobody is refused; this log tells who would be", issuer=settings.oidc_issuer)
     elif not settings.oidc_issuer and not is_loopback(settings.host):
@@ -102,11 +106,23 @@ async def _listening(
     try:
         gate = gate_of(settings.oidc_issuer, settings.oidc_audience, reports_only=settings.oidc_report_only)
         limits = settings.limits
-        app = create_app(sessions, feed, gate=gate, limits=limits, default_tenant=default_tenant)
-        async with listening(app, sock, leaving=feed.leave, closing=feed.close_all, limits=limits) as serving:
-            yield serving
+        names = _names(settings)
+        app = create_app(sessions, feed, gate=gate, limits=limits, default_tenant=default_tenant, names=names)
+        asking = asyncio.create_task(gate.prepare())
+        try:
+            async with listening(app, sock, leaving=feed.leave, closing=feed.close_all, limits=limits) as serving:
+                yield serving
+        finally:
+            asking.cancel()
     except (AppFailed, OSError) as error:
         raise CommandFailed(str(error)) from error
+
+
+def _names(settings: Settings) -> Collection[str] | None:
+    """By which names browsers may ask besides those of this machine; None for any."""
+    if (settings.oidc_issuer and not settings.oidc_report_only) or not is_loopback(settings.host):
+        return None
+    return [settings.host] + ([settings.public_url.split("/")[2]] if settings.public_url else [])
 
 
 async def _until_one_ends(serving: asyncio.Task[None], *others: Coroutine[Any, Any, Any]) -> None:
@@ -189,6 +205,7 @@ def _welcome(url: str, database: Database) -> None:
   The operator that deploys them is the real one: change something and watch.
 
     Data          {database.where}; it stays when you stop
+    Logs          with --log-level info they tell what the operator does, too
     Stop          Ctrl-C
 """,
         flush=True,

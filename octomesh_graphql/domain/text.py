@@ -61,7 +61,9 @@ def storable(text: str) -> bool:
 
 def name_problems(name: str) -> Iterator[InvalidValue]:
     """Why a name can't be taken, if it can't."""
-    if not any(_visible(character) for character in name):
+    if not name:
+        yield InvalidValue(message="A name is missing.", path=("name",))
+    elif not any(_visible(character) for character in name):
         yield InvalidValue(message="A name must have at least one visible character.", path=("name",))
     elif len(name) > NAME_CHARACTERS:
         yield _too_long("name", "The name", len(name), NAME_CHARACTERS)
@@ -81,13 +83,17 @@ def description_problems(description: str | None) -> Iterator[InvalidValue]:
 
 def image_problems(image_name: str, image_version: str) -> Iterator[InvalidValue]:
     """Why an image can't be taken, if it can't; the rules are those of OCI image references."""
-    if not _IMAGE_NAME.fullmatch(image_name):
+    if not image_name.strip():
+        yield InvalidValue(message="The name of an image is missing.", path=("imageName",))
+    elif not _IMAGE_NAME.fullmatch(image_name):
         yield InvalidValue(
             message=f"'{shown(image_name)}' is not the name of a container image. A name looks like "
             "'registry.example.com/plant/opcua-adapter', without a version.",
             path=("imageName",),
         )
-    if not _IMAGE_VERSION.fullmatch(image_version):
+    if not image_version.strip():
+        yield InvalidValue(message="A version is missing.", path=("imageVersion",))
+    elif not _IMAGE_VERSION.fullmatch(image_version):
         yield InvalidValue(
             message=f"'{shown(image_version)}' is not the version of a container image. A version looks like "
             "'3.13.2' (a tag) or 'sha256:…' (a digest).",

@@ -84,6 +84,7 @@ class Candidate:
         self._renewed_at = 0.0
         self._seen_version = ""
         self._seen_at = 0.0
+        self._trouble = ""
 
     async def lost(self) -> None:
         """Returns when it no longer leads."""
@@ -117,17 +118,26 @@ class Candidate:
         """Try to get the lead. What the cluster forbids is raised: waiting would not help."""
         try:
             lease = await self._lease.read()
-            if not self._free(lease):
-                return False
-            await self._write(lease)
+            won = self._free(lease)
+            if won:
+                await self._write(lease)
         except ClusterUnavailable as error:
-            log.warning("can't ask for the lead", reason=str(error))
+            self._note(str(error))
             return False
         except ClusterRefused as error:
-            if error.status == _CONFLICT:  # another one was faster
-                return False
-            raise
-        return True
+            if error.status != _CONFLICT:
+                raise
+            won = False  # another one was faster
+        self._note("")
+        return won
+
+    def _note(self, trouble: str) -> None:
+        """Say it once, and when it is over: an API server that is away for an hour would fill the log."""
+        if trouble and trouble != self._trouble:
+            log.warning("can't ask for the lead", reason=trouble)
+        elif self._trouble and not trouble:
+            log.info("the lead can be asked for again")
+        self._trouble = trouble
 
     def _free(self, lease: Object) -> bool:
         """Whether nobody else holds it, or its holder has been silent for all the time that we looked."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import os
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +23,6 @@ from urllib.parse import quote
 
 import aiohttp
 import structlog
-import yaml
 from kubernetes_asyncio.client import ApiClient, Configuration
 from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config, refresh_token
 
@@ -38,9 +39,12 @@ from octomesh_graphql.operator.cluster import (
 )
 from octomesh_graphql.operator.electing import Candidate, LeaseTimes, new_identity
 from octomesh_graphql.operator.events import event_about, told_again
+from octomesh_graphql.operator.kubeconfig import ClusterNotFound, context_in
 from octomesh_graphql.operator.sightings import Told
 
 log = structlog.get_logger()
+# What it raises as well is told here, once and in our words.
+logging.getLogger("kubernetes_asyncio.config.kube_config").addFilter(lambda _: sys.exc_info()[0] is None)
 
 PAGE: Final = 500
 """Objects asked for at once, as kubectl does: an answer of some megabytes at most."""
@@ -52,11 +56,7 @@ _REFRESH_SECONDS: Final = 10.0
 
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
-_KUBECONFIG: Final = Path("~/.kube/config")
-
-
-class ClusterNotFound(Exception):
-    """It is not known how to reach a cluster: no usable kubeconfig, and this is no pod. The message tells why."""
+_KUBECONFIG: Final = "~/.kube/config"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,8 +331,8 @@ async def connected(
     `namespace` and `lease` name the Lease object by which replicas elect who leads. Without a `name` the cluster is
     called as the context is. Raises `ClusterNotFound`; whether the cluster answers is not tried.
     """
-    configuration, refreshing, found_name = await _configured(kubeconfig, context)
-    async with ApiClient(configuration) as api:
+    client, refreshing, found_name = await _configured(kubeconfig, context)
+    async with client as api:
         try:
             yield Kubernetes(api, name=name or found_name, namespace=namespace, lease=lease, times=times)
         finally:
@@ -341,25 +341,50 @@ async def connected(
                 await refreshing
 
 
-async def _configured(kubeconfig: Path | None, context: str | None) -> tuple[Configuration, asyncio.Task[None], str]:
+async def _configured(kubeconfig: Path | None, context: str | None) -> tuple[ApiClient, asyncio.Task[None], str]:
     """How to reach the cluster, what keeps its credentials fresh, and what it is called."""
+    files = [kubeconfig] if kubeconfig else _usual_kubeconfigs()
+    if kubeconfig or context or any(map(os.path.exists, files)):
+        return await _by_kubeconfig(files, context)
+    # Its token file is read again by the library every minute, so there is nothing to refresh.
+    return _as_pod(files), _nothing_to_refresh(), "in-cluster"
+
+
+def _usual_kubeconfigs() -> list[Path]:
+    named = os.environ.get("KUBECONFIG") or _KUBECONFIG
+    return [Path(file).expanduser() for file in named.split(os.pathsep) if file]
+
+
+async def _by_kubeconfig(files: Sequence[Path], name: str | None) -> tuple[ApiClient, asyncio.Task[None], str]:
+    context = context_in(files, name)
+    where = os.pathsep.join(map(str, files))
     configuration = Configuration()
     try:
-        if not (kubeconfig or context or _has_kubeconfig()):
-            # Its token file is read again by the library every minute, so there is nothing to refresh.
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-            return configuration, asyncio.create_task(asyncio.sleep(0)), "in-cluster"
-        file = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG") or str(_KUBECONFIG.expanduser())
-        loader = await load_kube_config(config_file=file, context=context, client_configuration=configuration)
-    except (ConfigException, OSError, yaml.YAMLError, TypeError) as error:  # TypeError: over a file that is empty
-        raise ClusterNotFound(f"No cluster to work with: {error}") from error
-    current: Any = loader.current_context
-    return configuration, asyncio.create_task(_refreshing(loader, configuration)), str(current["name"])
+        loader = await load_kube_config(config_file=where, context=context.name, client_configuration=configuration)
+        client = ApiClient(configuration)
+    except (ConfigException, OSError, ValueError, TypeError, AttributeError, LookupError, AssertionError) as error:
+        # There is no end of what may be odd about a kubeconfig, and the library stumbles over each in its own way.
+        by = f" with the credentials that the program '{context.program}' gives out" if context.program else ""
+        what = f"The context '{context.name}' of the kubeconfig {where}"
+        raise ClusterNotFound(f"{what} can't be used{by}: {_words(error)}.") from error
+    refreshing = asyncio.create_task(_refreshing(loader, configuration)) if context.has_user else _nothing_to_refresh()
+    return client, refreshing, context.name
 
 
-def _has_kubeconfig() -> bool:
-    files = os.environ.get("KUBECONFIG") or str(_KUBECONFIG)
-    return any(Path(file).expanduser().exists() for file in files.split(os.pathsep) if file)
+def _as_pod(missing: Sequence[Path]) -> ApiClient:
+    configuration = Configuration()
+    try:
+        load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        return ApiClient(configuration)
+    except (ConfigException, OSError) as error:
+        nowhere = f"There is no kubeconfig at {os.pathsep.join(map(str, missing))}"
+        if not os.environ.get("KUBERNETES_SERVICE_HOST"):
+            raise ClusterNotFound(f"{nowhere}, and this is no pod of a cluster.") from error
+        raise ClusterNotFound(f"{nowhere}, and as a pod this can't ask its cluster: {_words(error)}.") from error
+
+
+def _nothing_to_refresh() -> asyncio.Task[None]:
+    return asyncio.create_task(asyncio.sleep(0))
 
 
 async def _refreshing(loader: Any, configuration: Configuration) -> None:
@@ -370,6 +395,12 @@ async def _refreshing(loader: Any, configuration: Configuration) -> None:
         except (ConfigException, OSError, ValueError) as error:
             log.warning("credentials not refreshed", reason=str(error))
             await asyncio.sleep(_REFRESH_SECONDS)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f" ('{error.filename}')" if error.filename else "")
+    return str(error).rstrip(".") or type(error).__name__
 
 
 # Paths and queries

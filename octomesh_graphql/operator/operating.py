@@ -39,7 +39,7 @@ FIRST_CONTACT_SECONDS: Final = 10.0
 """How long a new leader waits for the server before it looks at anything: usually it answers within one, and nobody
 should read that it can't be reached because it was not asked yet. Deletions go on without it."""
 
-_RETRY_SECONDS = 1.0  # between tries to get the first answers from the cluster
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds between tries to get the first answers from the cluster
 _NAME_CHARACTERS = 60  # of the cluster, in the operator's id
 
 
@@ -183,13 +183,21 @@ def slug(name: str) -> str:
 
 
 async def _answer(ask: Callable[[], Awaitable[T]]) -> T:
-    """What the cluster answers, sooner or later."""
+    """What the cluster answers, sooner or later. Its trouble is told once: one away for an hour would fill the log."""
+    trouble, pause = "", _FIRST_PAUSE
     while True:
         try:
-            return await ask()
+            answer = await ask()
         except ClusterUnavailable as error:
-            log.warning("the cluster can't be asked", reason=str(error))
-            await asyncio.sleep(max(error.retry_after or 0, _RETRY_SECONDS * random.uniform(0.5, 1)))
+            if str(error) != trouble:
+                log.warning("the cluster can't be asked", reason=str(error))
+            trouble = str(error)
+            await asyncio.sleep(max(error.retry_after or 0, pause * random.uniform(0.5, 1)))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        else:
+            if trouble:
+                log.info("the cluster answers again")
+            return answer
 
 
 async def _end_of(task: asyncio.Task[NoReturn]) -> None:

@@ -168,8 +168,11 @@ def test_pools_are_listed_in_plain_columns_for_pipes_and_as_json_for_programs(as
 def test_lists_are_narrowed_by_states_whose_case_does_not_matter(ask: Ask, tenant: Tenant) -> None:
     tenant.put(a_served_pool(name="Served"))
     tenant.pool("Planned")
-    names = [row["name"] for row in json.loads(done(ask("pools", "list", "--communication", "ONLINE", "--json")))]
-    assert names == ["Served"]
+    online = ("pools", "list", "--communication", "ONLINE")
+    [served] = json.loads(done(ask(*online, "--json")))
+    assert served["name"] == "Served"
+    assert f"   {served['operator']['id']}   " in done(ask(*online))
+    assert f"Served by       {served['operator']['id']} in " in done(ask("pools", "show", "Served"))
     assert json.loads(done(ask("pools", "list", "--health", "unknown", "--search", "serv", "--json"))) == []
     assert ask("pools", "list", "--deployment", "error").errors == "No pool is like that.\n"
 
@@ -233,7 +236,8 @@ def test_a_word_that_means_two_pools_is_ambiguous(ask: Ask, tenant: Tenant) -> N
 
 def test_a_pool_is_created_edited_and_deleted(ask: Ask, tenant: Tenant) -> None:
     tenant.adapter("OPC UA")
-    assert "Next: octomesh pools install 'Hall 1' | kubectl" in done(ask("pools", "create", "Hall 1"))
+    created = done(ask("pools", "create", "Hall 1"))
+    assert "Next, unless an operator serves it by itself: octomesh pools install 'Hall 1' | kubectl" in created
     words = ("--name", "Hall 2", "--description", "Presses", "--add", "opc ua", "--expected-version", "1")
     done(ask("pools", "edit", "hall 1", *words))
     pool = json.loads(done(ask("pools", "show", "Hall 2", "--json")))
@@ -246,7 +250,8 @@ def test_a_pool_is_created_edited_and_deleted(ask: Ask, tenant: Tenant) -> None:
 
 def test_a_refusal_comes_in_the_words_of_the_server(ask: Ask, tenant: Tenant) -> None:
     tenant.pool("North")
-    assert "has this name already" in failed(ask("pools", "create", "NORTH"))
+    taken = failed(ask("pools", "create", "NORTH"))
+    assert taken.endswith(" has this name already; upper and lower case make no difference.")
     assert "you expected version 7, it is at 1" in failed(
         ask("pools", "edit", "North", "--name", "X", "--expected-version", "7")
     )

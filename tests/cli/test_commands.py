@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -30,7 +32,20 @@ def test_alone_it_says_what_it_can_do(octomesh: Octomesh) -> None:
     ("words", "answer"),
     [
         (("serve", "--prot", "1"), "octomesh: Unknown option: --prot. Did you mean --port?\n"),
-        (("serve", "--port", "x"), 'octomesh: Invalid value for --port: unable to convert "x" into int.\n'),
+        (("serve", "--port", "x"), "octomesh: --port is 'x'; it must be a number from 0 to 65535; 0 takes any free"),
+        (("serve", "--lease-seconds", "x"), "octomesh: --lease-seconds is 'x'; it must be a number of seconds from 2"),
+        (("operator", "--broker-port", "1.5"), "octomesh: --broker-port is '1.5'; it must be a number from 1 to 65535"),
+        (("pools", "deploy", "X", "--timeout", "x"), "--timeout is 'x'; it must be a number of seconds from 0.1 to"),
+        (("pools", "deploy", "X", "--timeout", "nan"), "--timeout is 'nan'; it must be a number of seconds from 0.1"),
+        (
+            ("adapters", "edit", "X", "--port", "-1"),
+            "--port is '-1'; it must be a number from 0 to 65535; 0 clears it.",
+        ),
+        (
+            ("adapters", "edit", "X", "--expected-version", "x"),
+            "--expected-version is 'x'; it must be a version, which",
+        ),
+        (("demo", "--oidc-issuer", "x"), "octomesh: Unknown option: --oidc-issuer."),
         (("demo", "--log-level", "loud"), "Choose from:"),
         (("srve",), 'octomesh: Unknown command "srve". Did you mean "serve"?'),
         (("tenants", "create"), "ID"),
@@ -58,6 +73,28 @@ def test_every_flag_of_the_client_is_a_setting() -> None:
 def test_every_flag_of_the_server_is_a_setting() -> None:
     told = {field.name for field in fields(ServerFlags)}
     assert told == Settings.model_fields.keys() - {"mongo_uri", "database_prefix", "limits"}
+
+
+def test_the_help_of_the_demo_lists_nothing_that_the_demo_refuses(command: Callable[..., Answer]) -> None:
+    assert "--oidc" in command("serve", "--help").output
+    assert "--oidc" not in command("demo", "--help").output
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_what_an_encoding_lacks_is_escaped(encoding: str) -> None:
+    words = """
+import sys
+from octomesh_graphql.cli.client.telling import as_json
+from octomesh_graphql.cli.commands import execute
+execute(["healthcheck", "Köln – Süd"])
+print("Köln – Süd")
+as_json("Köln – Süd")
+"""
+    environment = {**os.environ, "PYTHONPATH": str(SOURCES), "PYTHONIOENCODING": encoding}
+    ended = subprocess.run([sys.executable, "-c", words], env=environment, capture_output=True, check=True)
+    told, as_json = ended.stdout.decode(encoding).splitlines()
+    assert told == "Köln – Süd".encode(encoding, "backslashreplace").decode(encoding)
+    assert json.loads(as_json) == "Köln – Süd"
 
 
 def test_the_defaults_in_the_help_are_those_of_the_settings(command: Callable[..., Answer]) -> None:

@@ -157,12 +157,24 @@ def test_a_health_port_that_is_taken_is_named(command: Command, tmp_path: Path) 
     assert f"octomesh: Port {port} on 127.0.0.1, for probes and metrics, is in use by another program" in told.errors
 
 
-def test_a_kubeconfig_that_is_not_there_is_named(command: Command) -> None:
+def test_a_kubeconfig_that_is_not_there_is_named_and_nothing_else_is_said(command: Command, tmp_path: Path) -> None:
     told = command("operator", "--kubeconfig", "nowhere.yaml", "--operator-health-port", "0")
     assert told.exit_code == 1
-    assert "octomesh: No cluster to work with: " in told.errors
-    assert "nowhere.yaml" in told.errors
-    assert "--simulated" in told.errors
+    assert told.errors == (
+        f"octomesh: There is no kubeconfig at {tmp_path}/nowhere.yaml. Name another one with --kubeconfig, or try it "
+        "with --simulated.\n"
+    )
+
+
+def test_where_no_context_is_chosen_it_is_said_which_there_are(
+    command: Command, without_anything: Callable[[str], Path]
+) -> None:
+    kubeconfig = str(without_anything("gone"))
+    told = command("operator", "--kubeconfig", kubeconfig, "--context", "there", "--operator-health-port", "0")
+    assert told.exit_code == 1
+    assert told.errors == (
+        f"octomesh: The kubeconfig {kubeconfig} has no context 'there'. Choose one with --context: 'here'.\n"
+    )
 
 
 @pytest.mark.parametrize(

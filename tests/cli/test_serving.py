@@ -6,8 +6,10 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +22,7 @@ from websockets.typing import Subprotocol
 from octomesh_graphql.store.embedded import find_mongod
 from octomesh_graphql.store.entities import TenantStore
 from tests.cli.conftest import Answer, Octomesh, Started, mongods_on, until
+from tests.ports import reserved_port
 
 Command = Callable[..., Answer]
 
@@ -54,13 +57,31 @@ def test_the_demo_says_what_is_not_real_and_where_its_data_is(demo: Started) -> 
     assert warning["level"] == "warning"
 
 
+def test_for_people_the_greeting_of_the_demo_stays_in_sight_and_warnings_are_shown(
+    demo: Started, octomesh: Octomesh
+) -> None:
+    demo.until_logged("pool claimed")  # for programs
+    with octomesh.started("demo", "--port", "0", "--log-format", "console") as started:
+        until(lambda: "Ctrl-C" in started.output, seconds=40)
+        [panel] = re.findall(r"Admin Panel +(\S+)/", started.output)
+        pools = f"{panel}/tenants/demo/graphql?query=%7Bpools%7Bnodes%7BcommunicationState%7D%7D%7D"
+
+        def served() -> bool:
+            with urllib.request.urlopen(pools, timeout=5) as answer:
+                return b'"ONLINE"' in answer.read()
+
+        until(served, seconds=20)
+        assert "octomesh_graphql.operator" not in started.errors
+        assert "nothing runs for real" in started.errors
+
+
 def test_the_healthcheck_finds_the_demo(demo: Started, octomesh: Octomesh) -> None:
     assert octomesh.run("healthcheck", PORT=str(urlsplit(demo.url).port)).exit_code == 0
 
 
 def test_the_server_does_not_say_what_it_is_made_of(demo: Started) -> None:
     with demo.connection() as connection:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"uvicorn" not in connection.recv(10_000).lower()
 
 
@@ -137,7 +158,9 @@ def test_subscribers_are_told_to_come_back(connected_octomesh: Octomesh, store: 
 
 
 def test_a_second_signal_does_not_wait_for_a_slow_request(connected_octomesh: Octomesh) -> None:
-    head = b"POST /tenants/acme/graphql HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nContent-Type: application/json"
+    head = (
+        b"POST /tenants/acme/graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9"
+    )
     with connected_octomesh.started("serve", "--port", "0") as server, server.connection() as slow:
         slow.sendall(head + b"\r\n\r\n{")
         server.get("/healthz")  # by then it has read the beginning of the slow one
@@ -179,6 +202,46 @@ def test_told_to_be_insecure_it_listens_everywhere_and_warns(connected_octomesh:
         assert server.until_logged("whoever reaches this address can read and change everything")["host"] == "0.0.0.0"
         assert server.until_logged("there is no tenant yet")["next"] == "octomesh tenants create ID"
         assert server.stop(signal.SIGINT) == 0
+
+
+def status(port: int, host: str) -> int:
+    """Of the answer to who asks by this name."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(f"GET /schema.graphql HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        return int(connection.recv(100).split()[1])
+
+
+def test_without_an_issuer_it_answers_only_to_names_that_no_stranger_can_choose(connected_octomesh: Octomesh) -> None:
+    public_url = "https://OctoMesh.example.com/"
+    with (
+        reserved_port() as port,
+        connected_octomesh.started("serve", "--port", str(port), PUBLIC_URL=public_url) as server,
+    ):
+        assert server.url == public_url
+        for host in (f"localhost:{port}", f"127.0.0.1:{port}", "octomesh.example.com"):
+            assert status(port, host) == 200
+        for host in (f"evil.example:{port}", "example.com"):
+            assert status(port, host) == 421
+
+
+def test_an_issuer_that_does_not_answer_keeps_no_server_from_listening_and_is_told_at_the_start(
+    connected_octomesh: Octomesh,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections are taken, and nothing is ever said
+        issuer = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with connected_octomesh.started("serve", "--port", "0", OIDC_ISSUER=issuer, OIDC_AUDIENCE="octomesh") as server:
+            assert "ok" in server.get("/healthz")
+            port = urlsplit(server.url).port or 0
+            assert status(port, f"evil.example:{port}") == 200  # whoever asks has to show a token
+            assert "no keys from the issuer of tokens" not in server.errors
+            told = server.until_logged("no keys from the issuer of tokens", 15)
+            assert (told["level"], told["issuer"], told["known"]) == ("warning", issuer, 0)
+            assert told["reason"]
+            assert server.stop() == 0
+        with connected_octomesh.started("serve", "--port", "0", OIDC_ISSUER=issuer, OIDC_AUDIENCE="octomesh") as server:
+            server.until_logged("listening")
+            assert server.stop() == 0  # while it still waits for the issuer
+            assert "Traceback" not in server.errors
 
 
 def test_a_data_directory_that_can_not_be_used_is_named(command: Command, tmp_path: Path) -> None:

@@ -54,8 +54,8 @@ def test_a_name_can_be_anything_that_can_be_read(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("", "A name must have at least one visible character."),
-        (" \t\n ", "A name must have at least one visible character."),
+        ("", "A name is missing."),
+        (" \t\n ", "A name is missing."),
         ("\u200b\u200d\u200f", "A name must have at least one visible character."),
         ("a" * 101, "The name has 101 characters; at most 100 are kept."),
         ("a\x00b", "The name holds the control character U+0000, which can't be shown. Remove it."),
@@ -152,6 +152,12 @@ def test_what_no_registry_would_take_is_refused(name: str, version: str, paths: 
     assert [problem.path for problem in problems] == [(path,) for path in paths]
     for problem in problems:
         problem.message.encode()
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_an_image_that_is_not_there_is_missing_rather_than_wrong(nothing: str) -> None:
+    problems = image_problems(nothing, nothing)
+    assert [problem.message for problem in problems] == ["The name of an image is missing.", "A version is missing."]
 
 
 def nested(levels: int) -> Any:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
 from octomesh_graphql.operator.cluster import ClusterRefused, ClusterUnavailable, Object
 from octomesh_graphql.operator.electing import Candidate, LeaseTimes
@@ -116,9 +117,10 @@ class Link:
 
     def __init__(self) -> None:
         self.cut = False
+        self.reason = "no answer in time"
 
     def __call__(self) -> Exception | None:
-        return ClusterUnavailable("no answer in time") if self.cut else None
+        return ClusterUnavailable(self.reason) if self.cut else None
 
 
 async def test_the_first_leads_at_once_and_holds_the_lease_for_hours() -> None:
@@ -260,6 +262,45 @@ async def test_a_candidate_waits_for_an_api_server_that_is_away() -> None:
 
     assert first.acts
     await first.ends()
+
+
+@pytest.mark.parametrize("way", ["reading", "writing"])
+async def test_why_nobody_can_be_asked_is_told_once_and_that_it_is_over(way: str) -> None:
+    world, link = World(), Link()
+    link.cut = True
+    first = Replica(world.candidate(**{way: link})).start()
+    with capture_logs() as logs:
+        await world.passes(600)
+        link.reason = "connection refused"
+        await world.passes(600)
+        link.cut = False
+        await world.passes(3)
+    assert [(line["event"], line.get("reason")) for line in logs] == [
+        ("can't ask for the lead", "no answer in time"),
+        ("can't ask for the lead", "connection refused"),
+        ("the lead can be asked for again", None),
+        ("leading", None),
+    ]
+    assert first.acts
+    await first.ends()
+
+
+async def test_who_stands_by_tells_each_break_once() -> None:
+    world, link = World(), Link()
+    first = Replica(world.candidate()).start()
+    await settled()
+    second = Replica(world.candidate(reading=link)).start()
+    with capture_logs() as logs:
+        for _ in range(3):
+            link.cut = True
+            await world.passes(60)
+            link.cut = False
+            await world.passes(60)
+    assert [line["event"] for line in logs] == 3 * ["can't ask for the lead", "the lead can be asked for again"]
+    assert (first.acts, second.acts) == (True, False)
+    await first.ends()
+    await world.passes(3)
+    await second.ends()
 
 
 async def test_what_is_forbidden_is_raised_instead_of_waited_for() -> None:

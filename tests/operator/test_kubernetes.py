@@ -16,7 +16,8 @@ from aiohttp import web
 from kubernetes_asyncio.client import ApiClient, Configuration
 
 from octomesh_graphql.operator.cluster import WARNINGS, ClusterRefused, ClusterUnavailable, Kind, Object, Sighting
-from octomesh_graphql.operator.kubernetes import ClusterNotFound, Kubernetes, Patience, connected
+from octomesh_graphql.operator.kubeconfig import ClusterNotFound
+from octomesh_graphql.operator.kubernetes import Kubernetes, Patience, connected
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SILENT = Patience(request_seconds=0.05, watch_seconds=(0, 0), silence_seconds=0.05)
@@ -360,23 +361,87 @@ async def test_the_variable_of_kubectl_is_honoured(
         assert cluster.name == "Hall 1"
 
 
-@pytest.mark.parametrize("content", ["", "not: a kubeconfig", "{"])
-async def test_a_kubeconfig_that_is_none_is_told(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "kubeconfig"
-    path.write_text(content)
-
-    with pytest.raises(ClusterNotFound, match="No cluster to work with"):
-        async with connected(kubeconfig=path, namespace="octo", lease="operator"):
+async def why_not_connected(kubeconfig: Path | None = None, context: str | None = None) -> str:
+    """What is told of a cluster that is not found."""
+    with pytest.raises(ClusterNotFound) as told:
+        async with connected(kubeconfig=kubeconfig, context=context, namespace="octo", lease="operator"):
             pass
+    return str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "The kubeconfig PATH is none: it has no contexts, clusters and users."),
+        (b"\xff", "The kubeconfig PATH can't be read: it is not text."),
+        (b"a: b: s3cret", "The kubeconfig PATH is no YAML: mapping values are not allowed here, in line 1."),
+        (b"a: \0", "The kubeconfig PATH is no YAML."),
+        (b"not: a kubeconfig", "The kubeconfig PATH names no current context."),
+        (b"current-context: x", "The kubeconfig PATH has no context 'x', though it names it as the current one."),
+    ],
+)
+async def test_a_kubeconfig_that_is_none_is_told(tmp_path: Path, content: bytes, why: str) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_bytes(content)
+    assert await why_not_connected(path) == why.replace("PATH", str(path))
+
+
+async def test_a_directory_is_no_kubeconfig(tmp_path: Path) -> None:
+    assert await why_not_connected(tmp_path) == f"The kubeconfig {tmp_path} can't be read: Is a directory."
+
+
+@pytest.mark.parametrize(
+    ("cluster", "user", "why"),
+    [
+        ({}, {}, "names no cluster whose server is known."),
+        ({"server": "https://127.0.0.1:1"}, None, "names no user that is known."),
+        (
+            {"server": "https://127.0.0.1:1", "certificate-authority": "/nowhere"},
+            {"token": "s3cret"},
+            "can't be used: File does not exists: /nowhere.",
+        ),
+        ({"server": "http://127.0.0.1:1"}, {"tokenFile": "/no"}, "can't be used: No such file or directory ('/no')."),
+        ({"server": "https://127.0.0.1:1"}, {"client-key-data": "s3cret"}, "can't be used: "),
+        (
+            {"server": "http://127.0.0.1:1"},
+            {"exec": {"command": "false", "apiVersion": "client.authentication.k8s.io/v1"}},
+            "can't be used with the credentials that the program 'false' gives out: exec: process returned 1.",
+        ),
+    ],
+)
+async def test_a_context_that_leads_nowhere_is_named_without_a_credential_or_a_line_of_the_library(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, cluster: Object, user: Object | None, why: str
+) -> None:
+    path = tmp_path / "kubeconfig"
+    users = [{"name": "u", "user": user} if user is not None else {"name": "u", "token": "s3cret"}]
+    contexts = [{"name": "plant", "context": {"cluster": "c", "user": "u"}}]
+    path.write_text(
+        yaml.safe_dump({"contexts": contexts, "clusters": [{"name": "c", "cluster": cluster}], "users": users})
+    )
+    told = await why_not_connected(path, "plant")
+    assert told.startswith(f"The context 'plant' of the kubeconfig {path} {why}")
+    assert "s3cret" not in told
+    assert caplog.messages == []
+
+
+async def test_a_server_that_asks_nobody_who_they_are_needs_no_user(server: ApiServer, tmp_path: Path) -> None:
+    path = a_kubeconfig(tmp_path, server)
+    config = yaml.safe_load(path.read_text())
+    del config["users"], config["contexts"][0]["context"]["user"]
+    path.write_text(yaml.safe_dump(config))
+    server.answers = [lists(version="1")]
+    async with connected(kubeconfig=path, namespace="octo", lease="operator") as cluster:
+        assert await cluster.objects(Kind.SECRET) == []
 
 
 async def test_without_kubeconfig_and_pod_there_is_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
+    missing = tmp_path / "missing"
+    monkeypatch.setenv("KUBECONFIG", str(missing))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-
-    with pytest.raises(ClusterNotFound, match="Service host/port is not set"):
-        async with connected(namespace="octo", lease="operator"):
-            pass
+    assert await why_not_connected() == f"There is no kubeconfig at {missing}, and this is no pod of a cluster."
+    assert await why_not_connected(context="plant") == f"There is no kubeconfig at {missing}."
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert "and as a pod this can't ask its cluster: Service host/port is not set." in await why_not_connected()
 
 
 # What is not there

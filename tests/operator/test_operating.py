@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
+from structlog.testing import capture_logs
 
 from octomesh_graphql.actions.deploying import deploy_pool_adapters, undeploy_pool_adapters
 from octomesh_graphql.domain.states import CommunicationState, DeploymentState
@@ -132,6 +133,16 @@ async def test_a_cluster_that_is_away_at_the_start_is_asked_again(
     operator = an_operator(cluster, url)
     async with running(operator):
         await until(lambda: operator.pools == 1)
+
+
+async def test_why_the_cluster_does_not_answer_is_told_once_and_that_it_answers_again(
+    url: str, cluster: SimulatedCluster
+) -> None:
+    cluster.fail_next("objects", ClusterUnavailable("starting"), times=3)
+    with capture_logs() as logs:
+        async with running(an_operator(cluster, url)) as task:
+            await until(lambda: [line for line in logs if line["event"] == "the cluster answers again"] or task.done())
+    assert [line["reason"] for line in logs if line["event"] == "the cluster can't be asked"] == ["starting"]
 
 
 async def test_what_the_cluster_forbids_from_the_start_ends_it_with_the_reason(

@@ -72,7 +72,8 @@ async def _whole(api: Api, word: str) -> dict[str, Any]:
 
 def _facts(pool: dict[str, Any]) -> list[tuple[str, str | None]]:
     summary, operator, health = pool["summary"], pool["operator"], pool["health"]
-    served = operator and f"{operator['cluster']}, namespace {operator['namespace']}, last seen {operator['lastSeen']}"
+    where = operator and f"in {operator['cluster']}, namespace {operator['namespace']}"
+    served = operator and f"{operator['id']} {where}, last seen {operator['lastSeen']}"
     more = [reason for reason in health["reasons"] if reason != health["headline"]]
     return [
         ("Name", pool["name"]),
@@ -94,7 +95,8 @@ async def create(api: Api, name: str, *, description: str | None, json: bool) ->
     """Create a pool."""
     pool = (await api.change(_CREATE, input={"name": name, "description": description}))["pool"]
     next_step = f"octomesh pools install {shlex.quote(pool['name'])} | kubectl apply -f -"
-    telling.done(f"The pool '{pool['name']}' is there ({pool['rtId']}). Next: {next_step}", pool, json=json)
+    sentence = f"The pool '{pool['name']}' is there ({pool['rtId']})."
+    telling.done(f"{sentence} Next, unless an operator serves it by itself: {next_step}", pool, json=json)
 
 
 async def edit(

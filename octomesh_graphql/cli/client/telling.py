@@ -13,7 +13,8 @@ from octomesh_graphql.domain.text import shown
 
 def as_json(value: Any) -> None:
     """Print a value for programs."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json.dumps(value, ensure_ascii=not unicode, indent=2))  # escaped by the stream, it would be no JSON
 
 
 def done(sentence: str, value: Any, *, json: bool) -> None:
@@ -63,7 +64,7 @@ def pool_rows(pools: Sequence[dict[str, Any]]) -> Iterator[dict[str, str]]:
             "deployment": pool["deploymentState"],
             "configuration": pool["configurationState"],
             "deployed": f"{summary['deployed']}/{summary['adapters']}",
-            "operator": (pool["operator"] or {}).get("cluster") or "-",
+            "operator": (pool["operator"] or {}).get("id") or "-",
             "rtId": pool["rtId"],
         }
 

@@ -13,10 +13,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App, Parameter
 
 from octomesh_graphql.cli import MISUSED
-from octomesh_graphql.cli.flags import Flags
+from octomesh_graphql.cli.flags import Flags, number
 from octomesh_graphql.domain.states import (
     AdapterType,
     CommunicationState,
@@ -58,7 +58,7 @@ class WaitFlags:
 
     wait: Annotated[bool, Parameter(negative="", show_default=False)] = False
     """Follow it to its end; exit code 1 tells that it was not reached. Ctrl-C leaves the wish as it is."""
-    timeout: Annotated[float | None, Parameter(validator=validators.Number(gt=0, lte=86_400))] = None
+    timeout: Annotated[float | None, number(0.1, 86_400, "a number of seconds from 0.1 to 86400")] = None
     """Wait so many seconds.  [default: 300]"""
 
     @property
@@ -100,7 +100,9 @@ Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False,
 Yes = Annotated[bool, Parameter(negative="", show_default=False, help="Do not ask for confirmation.")]
 Description = Annotated[str | None, Parameter(help="What people should know about it; an empty one clears it.")]
 Version = Annotated[
-    int | None, Parameter(name="--expected-version", help="Refuse if somebody else edited it since this version.")
+    int | None,
+    Parameter(name="--expected-version", help="Refuse if somebody else edited it since this version."),
+    number(1, 2**31 - 1, "a version, which is a number from 1"),
 ]
 Several = Annotated[list[str] | None, Parameter(negative="")]
 
@@ -269,7 +271,7 @@ class SpecFlags:
     description: Description = None
     configuration: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     """File with its configuration as JSON; - is standard input, and null in it clears it."""
-    port: Annotated[int | None, Parameter(validator=validators.Number(gte=0, lte=65_535))] = None
+    port: Annotated[int | None, number(0, 65_535, "a number from 0 to 65535; 0 clears it")] = None
     """Where it listens, if it does; 0 clears it."""
     health_path: str | None = None
     """HTTP path on that port that tells whether it is well; an empty one clears it."""
