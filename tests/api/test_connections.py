@@ -134,10 +134,11 @@ async def test_a_head_beyond_the_bound_is_refused(api: Api) -> None:
         assert b" 431 " in await ended(reader)
 
 
-HANDSHAKE = (
-    "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+UPGRADE = (
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n"
 )
+HANDSHAKE = f"Host: x\r\n{UPGRADE}"
 
 
 @pytest.mark.parametrize(
@@ -430,11 +431,6 @@ WRONG = {
     "the oldest version": "GET /\r\n",
 }
 """Heads that somebody on the way may understand otherwise than we do."""
-
-UPGRADE = (
-    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n"
-)
 
 
 @pytest.mark.parametrize("more", ["", UPGRADE], ids=["request", "handshake"])
