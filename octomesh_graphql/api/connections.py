@@ -117,8 +117,11 @@ class HttpConnection(PacedProtocol, HttpToolsProtocol):
         self._not_late()
         self._told = True
         self.scope["refused"] = self._wrong_head()  # type: ignore[typeddict-unknown-key]
+        upgraded, deaf = self.parser.should_upgrade() and self._should_upgrade(), self._is_deaf()
         super().on_headers_complete()  # not for a URL that can't be read: then there is no request
         self._in_body = True
+        if deaf or (self.expect_100_continue and not upgraded):  # who is refused before "continue" may send no body
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Some of the body."""
@@ -164,7 +167,13 @@ class HttpConnection(PacedProtocol, HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _should_upgrade(self) -> bool:
-        return not self.scope.get("refused") and self.parser.get_http_version() == "1.1" and super()._should_upgrade()
+        """Whether it becomes a WebSocket: behind a request that is not answered yet, nothing does."""
+        served = self._all_answered() and not self.scope.get("refused")
+        return served and self.parser.get_http_version() == "1.1" and super()._should_upgrade()
+
+    def _is_deaf(self) -> bool:
+        """Whether an upgrade is asked for that there is none to: the parser then hears no body, nor anything behind."""
+        return bool(self.parser.should_upgrade()) and not self._should_upgrade()
 
     def _is_idle(self) -> bool:
         """Whether no request is under way, and none is waited for."""
@@ -178,6 +187,8 @@ class HttpConnection(PacedProtocol, HttpToolsProtocol):
         if sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url) > self._most_of_head:
             return self._too_large()
         wrong = _wrong_in(self.parser.get_http_version(), self.headers)
+        if not wrong and self._is_deaf() and _has_body(self.headers):
+            wrong = "There is no upgrade but to a WebSocket. Send a body without one."
         return Rejected(400, FailureCode.BAD_REQUEST, wrong, _CLOSE) if wrong else None
 
     @property
@@ -211,6 +222,9 @@ class HttpConnection(PacedProtocol, HttpToolsProtocol):
         if no and not self.transport.is_closing():
             self.transport.write(_written(no))
         self.transport.close()
+        if self.cycle:  # whoever still answers it has nobody to answer
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
 
     def _await_head(self) -> None:
         self._late = self.loop.call_later(self.config.limits.head_seconds, self._hear_no_more)
@@ -234,6 +248,11 @@ def _wrong_in(version: str, head: Sequence[tuple[bytes, bytes]]) -> str | None:
     if sum(name == b"authorization" for name, _ in head) > 1:
         return "A request has one 'Authorization'."
     return None
+
+
+def _has_body(head: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether something follows that belongs to the request."""
+    return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in head)
 
 
 def _written(no: Rejected) -> bytes:

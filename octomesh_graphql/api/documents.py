@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
+from weakref import WeakValueDictionary
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse
 from graphql.error import GraphQLSyntaxError
@@ -49,38 +50,45 @@ class Document:
 
 
 class Documents:
-    """The documents that a schema is sent. Those of late are known; others are read one after the other."""
+    """The documents that a schema is sent. Those of late are known; others are read one after the other, with a line
+    for each sender: who sends hundreds waits for them alone."""
 
     def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
         self._schema = schema
         self._limits = limits
         self._known: OrderedDict[str, Document] = OrderedDict()
         self._line = asyncio.Lock()
+        self._lines = WeakValueDictionary[str, asyncio.Lock]()
 
-    async def read(self, source: str) -> Document:
-        """The document, parsed. Raises GraphQLError with a code when it is none."""
-        if source in self._known:
-            self._known.move_to_end(source)
-            return self._known[source]
-        async with self._turn():
-            node = parsed(source, self._limits)
-            document = Document(node, written_in(node))
+    async def read(self, source: str, sender: str = "") -> Document:
+        """The document that this sender sent, parsed. Raises GraphQLError with a code when it is none."""
+        if source not in self._known:
+            async with self._turn_of(sender):
+                return self._known.get(source) or self._newly_read(source)
+        self._known.move_to_end(source)
+        return self._known[source]
+
+    def _newly_read(self, source: str) -> Document:
+        node = parsed(source, self._limits)
+        document = Document(node, written_in(node))
         if len(source) <= CHARACTERS_KEPT:
             self._known[source] = document
             if len(self._known) > DOCUMENTS_KEPT:
                 self._known.popitem(last=False)
         return document
 
-    async def validated(self, document: Document, rules: Any) -> list[GraphQLError]:
+    async def validated(self, document: Document, rules: Any, sender: str = "") -> list[GraphQLError]:
         """What of it does not fit the schema."""
         if document.errors is None:
-            async with self._turn():
-                document.errors = self._errors(document.node, rules)
+            async with self._turn_of(sender):
+                if document.errors is None:
+                    document.errors = self._errors(document.node, rules)
         return document.errors
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        async with self._line:
+    async def _turn_of(self, sender: str) -> AsyncIterator[None]:
+        own = self._lines.setdefault(sender, asyncio.Lock())
+        async with own, self._line:
             await asyncio.sleep(0)  # or all would have their turns before anybody else
             yield
 
@@ -115,7 +123,7 @@ class BoundedDocuments(SchemaExtension):
     async def on_parse(self) -> AsyncIterator[None]:
         run = self.execution_context
         if run.query:
-            self._document = await _served(run).documents.read(run.query)
+            self._document = await _served(run).documents.read(run.query, run.context.caller.id)
             run.graphql_document = self._document.node
         yield
 
@@ -134,7 +142,7 @@ class BoundedDocuments(SchemaExtension):
         if refused := refused or _ambiguity(node, named):
             return [refused]
         documents: Documents = schema.documents
-        return await documents.validated(self._document, run.validation_rules)
+        return await documents.validated(self._document, run.validation_rules, run.context.caller.id)
 
     async def on_execute(self) -> AsyncIterator[None]:
         """No work waits for the database without end; subscriptions, which last, wait only for each of their events."""

@@ -37,7 +37,7 @@ class OwnNames:
             await self._app(scope, receive, send)
             return
         message = (
-            f"This server asks nobody who they are, and so answers only to localhost, not to "
+            "This server refuses nobody for who they are, and so answers only to localhost, not to "
             f"'{shown(name, _NAME_CHARACTERS)}'. If that name is its own, set OCTOMESH_PUBLIC_URL."
         )
         response = rejection(Rejected(421, FailureCode.FORBIDDEN, message))
@@ -50,7 +50,7 @@ class OwnNames:
 def _name(host: str) -> str:
     """The name in a Host, without its port."""
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".").encode("idna").decode()
     except ValueError:
         return host
 

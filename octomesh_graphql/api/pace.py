@@ -23,7 +23,7 @@ long."""
 _LOOKS: Final = 4
 """How often in that time we look whether it did."""
 
-_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number; Python knows the name since 3.12
+_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number, where Python has no name
 
 
 class PacedProtocol(asyncio.Protocol):

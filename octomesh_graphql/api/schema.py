@@ -116,8 +116,10 @@ class ServedSchema(strawberry.Schema):
     async def stream(self, *args: Any, **options: Any) -> StreamResult:
         """Run an operation of a WebSocket, in the tenant as it is now: it may have gone since the socket was opened."""
         try:
-            watching = _watches((await self.documents.read(args[0])).node, options.get("operation_name"))
-            context = await options["context_value"].context()
+            async with _within(self.limits.operation_seconds):
+                context = await options["context_value"].context()
+                document = await self.documents.read(args[0], context.caller.id)
+            watching = _watches(document.node, options.get("operation_name"))
             results = super().stream(*args, **{**options, "context_value": context})
             return await results if watching else await self._only_one(results)
         except GraphQLError as error:

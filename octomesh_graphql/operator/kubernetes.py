@@ -54,6 +54,13 @@ _BREAK_SECONDS: Final = (0.5, 30.0)
 _REFRESH_SECONDS: Final = 10.0
 """Until credentials that could not be fetched are asked for again."""
 
+_ODDITIES: Final = (
+    *(ConfigException, OSError, ValueError, TypeError),
+    *(AttributeError, LookupError, AssertionError, RuntimeError),
+)
+"""There is no end of what may be odd about a kubeconfig or a program for credentials, and the library stumbles over
+each in its own way."""
+
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 _KUBECONFIG: Final = "~/.kube/config"
@@ -362,8 +369,7 @@ async def _by_kubeconfig(files: Sequence[Path], name: str | None) -> tuple[ApiCl
     try:
         loader = await load_kube_config(config_file=where, context=context.name, client_configuration=configuration)
         client = ApiClient(configuration)
-    except (ConfigException, OSError, ValueError, TypeError, AttributeError, LookupError, AssertionError) as error:
-        # There is no end of what may be odd about a kubeconfig, and the library stumbles over each in its own way.
+    except _ODDITIES as error:
         by = f" with the credentials that the program '{context.program}' gives out" if context.program else ""
         what = f"The context '{context.name}' of the kubeconfig {where}"
         raise ClusterNotFound(f"{what} can't be used{by}: {_words(error)}.") from error
@@ -392,8 +398,8 @@ async def _refreshing(loader: Any, configuration: Configuration) -> None:
     while True:
         try:
             return await refresh_token(loader, configuration)
-        except (ConfigException, OSError, ValueError) as error:
-            log.warning("credentials not refreshed", reason=str(error))
+        except _ODDITIES as error:
+            log.warning("credentials not refreshed", reason=str(error) or type(error).__name__)
             await asyncio.sleep(_REFRESH_SECONDS)
 
 

@@ -427,6 +427,12 @@ WRONG = {
     "two tokens": "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nauthorization: Bearer b\r\n",
     "two codings": "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n",
     "two codings in a line": "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x, chunked\r\n",
+    "an upgrade with a body": (
+        "POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 40\r\n"
+    ),
+    "an upgrade with chunks": (
+        "POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n"
+    ),
     "a newer version": "GET / HTTP/2.0\r\nHost: x\r\n",
     "the oldest version": "GET /\r\n",
 }
@@ -456,6 +462,27 @@ async def test_a_host_may_be_whatever_a_host_can_be(head: str) -> None:
     async with telling() as base:
         [(status, _)] = answers(await said(base, f"{head}Connection: close\r\n\r\n".encode()))
         assert status == 200
+
+
+async def test_what_stands_behind_an_upgrade_that_is_not_taken_is_no_request_of_its_own() -> None:
+    upgrade = b"GET /first HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    async with telling() as base:
+        for pieces in ([upgrade + GOOD], [upgrade, GOOD]):
+            [(status, body)] = answers(await said(base, *pieces, pause=0.1))
+            assert (status, json.loads(body)["path"]) == (200, "/first")
+
+
+async def test_no_websocket_begins_in_the_middle_of_an_answer() -> None:
+    handshake = f"GET / HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n".encode()
+    async with telling() as base:
+        [(first, body), (second, _)] = answers(await said(base, GOOD + handshake))
+        assert (first, json.loads(body)["path"], second) == (200, "/0.3", 200)
+
+
+async def test_who_may_leave_the_body_away_is_heard_no_more(api: Api) -> None:
+    head = f"POST {api.path} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 40\r\n"
+    heard = await said(api.base, f"{head}Expect: 100-continue\r\n\r\n".encode())
+    assert refusals(heard) == [(415, "UNSUPPORTED_MEDIA_TYPE")]
 
 
 async def test_an_older_version_has_no_websockets(api: Api) -> None:

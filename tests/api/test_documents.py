@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLError
 
+from octomesh_graphql.api import documents as reading
 from octomesh_graphql.api.admitting import OPEN
 from octomesh_graphql.api.documents import CHARACTERS_KEPT, DOCUMENTS_KEPT, Documents, parsed
 from octomesh_graphql.api.extents import extent_of, refusal, written_in
@@ -136,16 +137,45 @@ async def test_documents_that_are_alike_but_for_their_text_are_told_apart(
             assert codes == ({"QUERY_TOO_COMPLEX"} if levels > 64 else set())
 
 
-async def test_documents_are_validated_one_after_the_other_and_once() -> None:
+async def test_documents_are_read_one_after_the_other_and_equal_ones_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def note(name: str) -> None:
+        work = getattr(reading, name)
+
+        def noted(*given: Any, **more: Any) -> Any:
+            done.append(name)
+            return work(*given, **more)
+
+        monkeypatch.setattr(reading, name, noted)
+
+    note("parse")
+    note("validate_document")
     documents = Documents(SCHEMA, DEFAULT)
-    sources = [f"{{ viewer {{ name }} }} # {number}" for number in range(3)]
-    read = await asyncio.gather(*(documents.read(source) for source in sources))
-    assert await documents.read(sources[0]) is read[0]
-    held = asyncio.gather(*(documents.validated(each, ()) for each in read))
-    for done in (1, 2, 3):
+    sources = [f"{{ viewer {{ name }} }} # {number}" for number in (1, 1, 2, 2)]
+    one, same, other, other_same = await asyncio.gather(*(documents.read(source) for source in sources))
+    assert (one, other) == (same, other_same)
+    assert one is same
+    validating = asyncio.gather(*(documents.validated(each, ()) for each in (one, same, other)))
+    for most in (2, 3, 3):
         await asyncio.sleep(0)
-        assert sum(each.errors is not None for each in read) <= done
-    assert await held == [[], [], []]
+        assert len(done) <= most
+    assert await validating == [[], [], []]
+    assert await documents.validated(one, ()) == []
+    assert sorted(done) == ["parse", "parse", "validate_document", "validate_document"]
+
+
+async def test_who_sends_many_documents_keeps_nobody_else_waiting() -> None:
+    documents, order = Documents(SCHEMA, DEFAULT), []
+
+    async def send(sender: str, number: int) -> None:
+        await documents.read(f"{{ x{sender}{number} }}", sender)
+        order.append(sender)
+
+    crowd = [asyncio.create_task(send("a", number)) for number in range(50)]
+    await asyncio.sleep(0)
+    await asyncio.gather(*crowd, send("b", 0))
+    assert order.index("b") <= 2
 
 
 async def test_only_so_many_documents_are_kept_and_no_long_ones() -> None:

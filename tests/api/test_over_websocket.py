@@ -200,13 +200,22 @@ async def test_what_can_not_be_run_is_an_error_of_that_operation_alone(
 
 
 @limited(operation_seconds=0)
-async def test_an_operation_that_takes_too_long_is_given_up_and_a_subscription_is_not(api: Api) -> None:
+@pytest.mark.parametrize("query", ["{ pools { totalCount } }", WATCH], ids=["query", "subscription"])
+async def test_what_takes_too_long_to_begin_or_to_end_is_given_up(api: Api, query: str) -> None:
     async with api.socket() as socket:
-        await socket.send({"id": "1", "type": "subscribe", "payload": {"query": "{ pools { totalCount } }"}})
+        await socket.send({"id": "1", "type": "subscribe", "payload": {"query": query}})
         told = await socket.receive()
         assert (told["type"], told["payload"][0]["extensions"]["code"]) == ("error", "TIMEOUT")
+
+
+@limited(operation_seconds=1)
+async def test_a_subscription_that_has_begun_lasts(api: Api, store: TenantStore) -> None:
+    async with api.socket() as socket:
         await socket.subscribe(WATCH)
         assert (await socket.next())["kind"] == "LIVE"
+        await asyncio.sleep(1.2)
+        await created_pool(store)
+        assert (await socket.next())["kind"] == "CREATED"
 
 
 @limited(subscriptions=1)
