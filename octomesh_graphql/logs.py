@@ -62,6 +62,29 @@ def configure(format: str, level: str, stream: TextIO | None = None, *, quiet: S
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
+class Trouble:
+    """Something that lasts, told once for each reason, and when it is over: an hour of it would fill the log."""
+
+    def __init__(self, log: Any, *, broken: str, well: str, **facts: Any) -> None:
+        self.reason = ""
+        self._log = log
+        self._broken = broken
+        self._well = well
+        self._facts = facts
+
+    def note(self, reason: str, **facts: Any) -> None:
+        """It is there, or still there."""
+        if reason != self.reason:
+            self._log.warning(self._broken, **self._facts, reason=reason, **facts)
+        self.reason = reason
+
+    def end(self) -> None:
+        """It is over, if it was there."""
+        if self.reason:
+            self._log.info(self._well, **self._facts)
+        self.reason = ""
+
+
 def without_secrets(logger: Any, method: str, event: EventDict) -> EventDict:
     """The event with everything secret hidden."""
     return {key: _shown(key, value) for key, value in event.items()}

@@ -17,6 +17,8 @@ import structlog
 from jwt import PyJWK, PyJWKSet
 from jwt.exceptions import PyJWTError
 
+from octomesh_graphql.logs import Trouble
+
 log = structlog.get_logger()
 
 FRESH_SECONDS: Final = 300.0
@@ -59,7 +61,9 @@ class Issuer:
         self._keys: Mapping[str, PyJWK] = {}
         self._fetched = self._tried = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
-        self._trouble: str | None = None
+        self._trouble = Trouble(
+            log, broken="no keys from the issuer of tokens", well="the issuer of tokens answers again", issuer=url
+        )
 
     async def key(self, id: str | None) -> PyJWK:
         """The key with this id; without an id the only one there is.
@@ -77,10 +81,10 @@ class Issuer:
         if found is None and self._keys:
             await self._renewed()  # it may be a new one
             found = self._found(id)
-        if found is None and self._keys and not self._trouble:
+        if found is None and self._keys and not self._trouble.reason:
             raise UnknownKey
         if found is None:
-            raise IssuerSilent(self._trouble or "It has no keys.")
+            raise IssuerSilent(self._trouble.reason or "It has no keys.")
         return found
 
     async def prepare(self) -> None:
@@ -107,14 +111,9 @@ class Issuer:
         try:
             self._keys = await self._from_issuer()
             self._fetched = self._clock()
-            if self._trouble:
-                log.info("the issuer of tokens answers again", issuer=self.url)
-            self._trouble = None
+            self._trouble.end()
         except (Unusable, aiohttp.ClientError, OSError, ValueError, RecursionError) as error:  # time-outs are OSErrors
-            reason = str(error) or type(error).__name__
-            if reason != self._trouble:
-                log.warning("no keys from the issuer of tokens", issuer=self.url, reason=reason, known=len(self._keys))
-            self._trouble = reason
+            self._trouble.note(str(error) or type(error).__name__, known=len(self._keys))
         finally:
             self._fetching = None
 

@@ -22,6 +22,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from octomesh_graphql.logs import Trouble
 from octomesh_graphql.operator.clocks import boot_time
 from octomesh_graphql.operator.cluster import ClusterRefused, ClusterUnavailable, Object
 
@@ -84,7 +85,7 @@ class Candidate:
         self._renewed_at = 0.0
         self._seen_version = ""
         self._seen_at = 0.0
-        self._trouble = ""
+        self._trouble = Trouble(log, broken="can't ask for the lead", well="the lead can be asked for again")
 
     async def lost(self) -> None:
         """Returns when it no longer leads."""
@@ -122,22 +123,14 @@ class Candidate:
             if won:
                 await self._write(lease)
         except ClusterUnavailable as error:
-            self._note(str(error))
+            self._trouble.note(str(error))
             return False
         except ClusterRefused as error:
             if error.status != _CONFLICT:
                 raise
             won = False  # another one was faster
-        self._note("")
+        self._trouble.end()
         return won
-
-    def _note(self, trouble: str) -> None:
-        """Say it once, and when it is over: an API server that is away for an hour would fill the log."""
-        if trouble and trouble != self._trouble:
-            log.warning("can't ask for the lead", reason=trouble)
-        elif self._trouble and not trouble:
-            log.info("the lead can be asked for again")
-        self._trouble = trouble
 
     def _free(self, lease: Object) -> bool:
         """Whether nobody else holds it, or its holder has been silent for all the time that we looked."""

@@ -18,6 +18,7 @@ from octomesh_graphql import __version__
 from octomesh_graphql.credentials import NOBODY, Credentials
 from octomesh_graphql.domain.session import OperatorFacts
 from octomesh_graphql.domain.text import shown
+from octomesh_graphql.logs import Trouble
 from octomesh_graphql.operator.charges import Key, PoolId
 from octomesh_graphql.operator.cluster import Cluster, ClusterUnavailable, Kind, Object
 from octomesh_graphql.operator.link import Link
@@ -183,20 +184,18 @@ def slug(name: str) -> str:
 
 
 async def _answer(ask: Callable[[], Awaitable[T]]) -> T:
-    """What the cluster answers, sooner or later. Its trouble is told once: one away for an hour would fill the log."""
-    trouble, pause = "", _FIRST_PAUSE
+    """What the cluster answers, sooner or later."""
+    trouble = Trouble(log, broken="the cluster can't be asked", well="the cluster answers again")
+    pause = _FIRST_PAUSE
     while True:
         try:
             answer = await ask()
         except ClusterUnavailable as error:
-            if str(error) != trouble:
-                log.warning("the cluster can't be asked", reason=str(error))
-            trouble = str(error)
+            trouble.note(str(error))
             await asyncio.sleep(max(error.retry_after or 0, pause * random.uniform(0.5, 1)))
             pause = min(2 * pause, _LONGEST_PAUSE)
         else:
-            if trouble:
-                log.info("the cluster answers again")
+            trouble.end()
             return answer
 
 
