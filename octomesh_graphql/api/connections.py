@@ -20,7 +20,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets import http11
 
 from octomesh_graphql.api.errors import FailureCode
-from octomesh_graphql.api.over_http import Rejected, rejection
+from octomesh_graphql.api.over_http import STOPS, Rejected, rejection
 from octomesh_graphql.api.pace import PacedProtocol
 from octomesh_graphql.limits import Limits
 
@@ -34,10 +34,7 @@ _ALWAYS_SERVED: Final = "/healthz"
 """Also when there are too many connections: the process is well, and restarting it would help nobody."""
 
 _CLOSE: Final = {"connection": "close"}
-_STOPS: Final = Rejected(
-    503, FailureCode.UNAVAILABLE, "The server stops. Try again in a moment.", {"retry-after": "2", **_CLOSE}
-)
-_NO_HANDSHAKE: Final = Rejected(400, FailureCode.BAD_REQUEST, "This is no handshake of a WebSocket.", _CLOSE)
+_NO_HANDSHAKE: Final = Rejected(400, FailureCode.BAD_REQUEST, "This is no handshake of a WebSocket.")
 
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%-]*(:\d*)?|\[[0-9A-Fa-f:.]+\](:\d*)?")
 """What RFC 9110 lets a Host be, with names that need no more than ASCII."""
@@ -216,7 +213,7 @@ class HttpConnection(PacedProtocol, HttpToolsProtocol):
 
     def _wait_no_longer(self) -> None:
         if self._in_body:
-            self._hear_no_more(_STOPS)
+            self._hear_no_more(STOPS)
 
     def _last_words(self, no: Rejected | None) -> None:
         if no and not self.transport.is_closing():
@@ -258,6 +255,7 @@ def _has_body(head: Sequence[tuple[bytes, bytes]]) -> bool:
 def _written(no: Rejected) -> bytes:
     """A refusal as it goes over the line, where there is no request that it could answer."""
     response = rejection(no)
+    response.headers.update(_CLOSE)
     status = f"HTTP/1.1 {no.status} {HTTPStatus(no.status).phrase}".encode()
     return b"\r\n".join((status, *(b": ".join(field) for field in response.raw_headers), b"", bytes(response.body)))
 

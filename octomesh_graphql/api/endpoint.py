@@ -18,9 +18,9 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from octomesh_graphql.api.admitting import Gate, token_of
 from octomesh_graphql.api.asking import Unclear, json_in
-from octomesh_graphql.api.entering import entered, unavailable
+from octomesh_graphql.api.entering import entered
 from octomesh_graphql.api.errors import NO_MEMORY, FailureCode
-from octomesh_graphql.api.over_http import Rejected, accepted, answered, encoded, rejection
+from octomesh_graphql.api.over_http import STOPS, Rejected, accepted, answered, encoded, rejection, unavailable
 from octomesh_graphql.api.over_websocket import Line, Socket
 from octomesh_graphql.api.pages import Pages
 from octomesh_graphql.api.requests import request_id
@@ -64,7 +64,7 @@ class Endpoint(GraphQL[Any, None], Generic[C]):
         except ClientDisconnect:
             return  # nobody waits for an answer
         except asyncio.CancelledError:  # the server stops, and has waited long enough for the database
-            response = rejection(unavailable("The server stops. Try again in a moment."))
+            response = rejection(STOPS)
         except MemoryError:
             response = rejection(unavailable(NO_MEMORY))
         await response(scope, receive, send)

@@ -7,9 +7,9 @@ from typing import Final
 import structlog
 
 from octomesh_graphql.api.admitting import Forbidden
-from octomesh_graphql.api.errors import FailureCode
+from octomesh_graphql.api.errors import NO_DATABASE, FailureCode
 from octomesh_graphql.api.issuer import IssuerSilent
-from octomesh_graphql.api.over_http import Rejected
+from octomesh_graphql.api.over_http import Rejected, unavailable
 from octomesh_graphql.api.tokens import Unauthenticated
 from octomesh_graphql.api.visiting import C, Visit
 from octomesh_graphql.domain.problem import Refused
@@ -28,11 +28,6 @@ async def entered(visit: Visit[C], token: str | None) -> C:
         raise _turned_away(error) from error
 
 
-def unavailable(message: str) -> Rejected:
-    """What whoever comes back in a moment may find better."""
-    return Rejected(503, FailureCode.UNAVAILABLE, message, {"retry-after": "2"})
-
-
 def _turned_away(why: Exception) -> Rejected:
     match why:
         case Unauthenticated():
@@ -45,4 +40,4 @@ def _turned_away(why: Exception) -> Rejected:
             log.warning("tokens can't be checked", reason=str(why))
             return unavailable("The issuer of access tokens does not answer. Try again in a moment.")
         case _:
-            return unavailable("The database does not answer. Try again in a moment.")
+            return unavailable(NO_DATABASE)

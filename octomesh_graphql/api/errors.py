@@ -54,6 +54,7 @@ ERRORS_TOLD: Final = 20
 MESSAGE_CHARACTERS: Final = 300
 """Longest message that quotes a client's own document."""
 
+NO_DATABASE: Final = "The database does not answer. Try again in a moment."
 NO_MEMORY: Final = "The server has no memory left for that. Ask for less, or try again in a moment."
 
 
@@ -117,7 +118,7 @@ def _resolved(error: GraphQLError, cause: Exception, request_id: str) -> GraphQL
             return _like(error, str(cause), FailureCode.BAD_USER_INPUT)
         case MongoUnavailable():
             log.warning("database unavailable", reason=str(cause))
-            return _like(error, "The database does not answer. Try again in a moment.", FailureCode.UNAVAILABLE)
+            return _like(error, NO_DATABASE, FailureCode.UNAVAILABLE)
         case MemoryError():
             log.warning("no memory left", path=error.path)
             return _like(error, NO_MEMORY, FailureCode.UNAVAILABLE)

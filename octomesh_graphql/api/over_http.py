@@ -52,6 +52,15 @@ class Rejected(Exception):
         self.headers = headers or {}
 
 
+def unavailable(message: str) -> Rejected:
+    """What whoever comes back in a moment may find better."""
+    return Rejected(503, FailureCode.UNAVAILABLE, message, {"retry-after": "2"})
+
+
+STOPS: Final = unavailable("The server stops. Try again in a moment.")
+"""For what a server that stops can't wait for."""
+
+
 async def answered(request: Request, schema: ServedSchema, enter: Callable[[], Awaitable[Any]]) -> Response:
     """The answer to a request; `enter` lets the client in and gives the context of its operation.
 

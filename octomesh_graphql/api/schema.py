@@ -31,7 +31,7 @@ from strawberry.types.graphql import OperationType
 from octomesh_graphql.api import agents
 from octomesh_graphql.api.admitting import Forbidden
 from octomesh_graphql.api.documents import LONG_EVENT, BoundedDocuments, Documents
-from octomesh_graphql.api.errors import CodedErrors, FailureCode, failure
+from octomesh_graphql.api.errors import NO_DATABASE, CodedErrors, FailureCode, failure
 from octomesh_graphql.api.extents import extent_of
 from octomesh_graphql.api.mutations import Mutation
 from octomesh_graphql.api.problems import CONCRETE
@@ -131,8 +131,7 @@ class ServedSchema(strawberry.Schema):
         except TookTooLong as error:
             return _told(_refused(failure(FailureCode.TIMEOUT, str(error))))
         except MongoUnavailable:
-            message = "The database does not answer. Try again in a moment."
-            return _told(_refused(failure(FailureCode.UNAVAILABLE, message)))
+            return _told(_refused(failure(FailureCode.UNAVAILABLE, NO_DATABASE)))
 
     async def _only_one(self, results: Awaitable[StreamResult]) -> StreamResult:
         """The one result of a query or mutation. Raises `TookTooLong`."""
