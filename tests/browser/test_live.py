@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 
 from playwright.async_api import Locator, Page, WebSocketRoute, expect
 
 from octomesh_graphql.actions import clock
-from octomesh_graphql.actions.arranging import edit_adapter, edit_pool
+from octomesh_graphql.actions.arranging import create_pool, edit_adapter, edit_pool
 from tests.browser.panel import (
     COLOGNE,
     NUREMBERG,
@@ -158,6 +160,38 @@ async def deafened(page: Page) -> None:
 
     await page.route_web_socket("**/graphql", deaf)
     await page.reload()
+
+
+async def hesitating(page: Page) -> asyncio.Event:
+    """Have the page subscribe to nothing before the returned event is set, as on a slow line."""
+    may_subscribe = asyncio.Event()
+
+    def hesitant(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        async def say(message: str | bytes) -> None:
+            if json.loads(message)["type"] == "subscribe":
+                await may_subscribe.wait()
+            server.send(message)
+
+        socket.on_message(say)
+
+    await page.route_web_socket("**/graphql", hesitant)
+    await page.reload()
+    return may_subscribe
+
+
+async def test_what_happens_between_loading_and_listening_is_not_missed(visit: Visits, site: Site) -> None:
+    page = await visit(OVERVIEW)
+    may_subscribe = await hesitating(page)
+    unknown = page.get_by_role("group", name="Health").get_by_role("button", name=re.compile("^Unknown"))
+    await expect(names(page)).to_have_count(5)
+    await expect(unknown).to_have_text(re.compile("Unknown *[0-9]$"))
+    counted = int((await unknown.inner_text())[-1])
+    await create_pool(site.store, ALICE, clock.now(), name="Werk Innsbruck")
+    may_subscribe.set()
+    await expect(button(page, "1 new – show")).to_be_visible()
+    await expect(unknown).to_have_text(re.compile(f"{counted + 1}$"))
 
 
 async def test_a_save_over_an_edit_that_one_has_not_heard_of_is_refused_and_shows_it(visit: Visits, site: Site) -> None:

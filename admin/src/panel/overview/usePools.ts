@@ -22,7 +22,7 @@ export interface PoolsPage {
   failure: string | null;
   /** What a reload would show: pools that are not on this page now, or another order. */
   news: { added: number; moved: boolean } | null;
-  /** Counts whatever happened to any pool, for those who count pools. */
+  /** Counts whatever happened, or may have happened, to any pool: for those who count pools. */
   stirred: number;
   reload: () => void;
 }
@@ -101,7 +101,10 @@ export function usePools(tenant: Tenant, choice: Choice): PoolsPage {
         );
       });
       const live = changes.find((change) => change.kind === "LIVE");
-      if (live) setCursor((before) => before ?? live.cursor);
+      if (!live) return;
+      setCursor((before) => before ?? live.cursor);
+      // Anything may have happened to other pools since this page was loaded.
+      setStirred((count) => count + 1);
     });
   }, [tenant, loaded]);
 

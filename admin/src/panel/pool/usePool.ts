@@ -74,7 +74,8 @@ export function usePool(tenant: Tenant, rtId: string) {
         const spoken = spokenAdapter(current.adapters.byId.get(entity.rtId)?.entity, entity);
         if (spoken) announce(spoken);
       }
-      if (changes.some(({ kind }) => kind !== "SNAPSHOT" && kind !== "LIVE")) setStirred((count) => count + 1);
+      // LIVE too: something may have happened since the history was read.
+      if (changes.some(({ kind }) => kind !== "SNAPSHOT")) setStirred((count) => count + 1);
       const inThisPool = (adapter: Adapter) => adapter.pool?.rtId === rtId;
       startTransition(() => change(({ adapters }) => ({ adapters: applied(adapters, changes, inThisPool) })));
     });
