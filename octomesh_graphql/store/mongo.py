@@ -25,6 +25,7 @@ import motor.motor_asyncio
 import pymongo
 from bson import ObjectId, Timestamp
 from bson.codec_options import CodecOptions
+from pymongo import IndexModel
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
@@ -41,6 +42,7 @@ __all__ = [
     "Document",
     "Driver",
     "Duplicate",
+    "IndexModel",
     "Mongo",
     "MongoCommandFailed",
     "MongoUnavailable",
@@ -239,10 +241,10 @@ class Mongo:
             result = await self._client[database][collection].delete_one(dict(query), session=session)
             return bool(result.deleted_count)
 
-    async def create_index(self, database: str, collection: str, keys: Mapping[str, int], **options: Any) -> None:
-        """Make sure that the index exists."""
+    async def create_indexes(self, database: str, collection: str, indexes: Sequence[IndexModel]) -> None:
+        """Make sure that they exist, and with them the collection."""
         async with self._operation():
-            await self._client[database][collection].create_index(list(keys.items()), **options)
+            await self._client[database][collection].create_indexes(indexes)
 
     async def drop_database(self, database: str) -> None:
         """Remove a database with all that is in it."""

@@ -20,7 +20,7 @@ from octomesh_graphql.domain.session import (
     adapter_agent,
 )
 from octomesh_graphql.store.entities import Step
-from octomesh_graphql.store.mongo import Document, Duplicate, Pipeline
+from octomesh_graphql.store.mongo import Document, Duplicate, IndexModel, Pipeline
 from octomesh_graphql.store.tenants import Registry
 
 _OPERATORS: Final = "operators"
@@ -29,6 +29,14 @@ _CLAIMS: Final = "claims"
 
 _KEPT_SECONDS: Final = 30 * 24 * 3600
 """How long the session of an adapter that has not come back is remembered: nothing of it is on its way any more."""
+
+_LEASE: Final = IndexModel({"ended": 1, "leaseExpiry": 1}, name="lease")
+_UNSETTLED: Final = IndexModel({"settleAfter": 1}, name="unsettled", sparse=True)
+_INDEXES: Final = {
+    _OPERATORS: [_LEASE, _UNSETTLED],
+    _ADAPTERS: [_LEASE, _UNSETTLED, IndexModel({"endedAt": 1}, name="kept", expireAfterSeconds=_KEPT_SECONDS)],
+    _CLAIMS: [IndexModel({"agent": 1, "epoch": 1}, name="agent")],
+}
 
 _RUN_OUT: Final[Document] = {"ended": False, "$expr": {"$lt": ["$leaseExpiry", "$$NOW"]}}
 _DUE: Final[Document] = {"$expr": {"$lte": ["$settleAfter", "$$NOW"]}, "settleAfter": {"$exists": True}}
@@ -75,13 +83,8 @@ class Sessions:
 
     async def prepare(self) -> None:
         """Set up what the sweeper looks things up by; boring when it is there."""
-        for collection in (_OPERATORS, _ADAPTERS):
-            keys = {"ended": 1, "leaseExpiry": 1}
-            await self._mongo.create_index(self._system, collection, keys, name="lease")
-            await self._mongo.create_index(self._system, collection, {"settleAfter": 1}, name="unsettled", sparse=True)
-        kept = {"name": "kept", "expireAfterSeconds": _KEPT_SECONDS}
-        await self._mongo.create_index(self._system, _ADAPTERS, {"endedAt": 1}, **kept)
-        await self._mongo.create_index(self._system, _CLAIMS, {"agent": 1, "epoch": 1}, name="agent")
+        for collection, indexes in _INDEXES.items():
+            await self._mongo.create_indexes(self._system, collection, indexes)
 
     # One session
 

@@ -15,7 +15,7 @@ from weakref import WeakSet
 from octomesh_graphql.domain.problem import NameTaken, Refused
 from octomesh_graphql.domain.tenant import RESERVED, TENANT_ID, Tenant, no_tenant, tenant_id_problems
 from octomesh_graphql.store.entities import ANSWERS, TenantStore
-from octomesh_graphql.store.mongo import Document, Duplicate, Mongo, MongoCommandFailed
+from octomesh_graphql.store.mongo import Document, Duplicate, IndexModel, Mongo, MongoCommandFailed
 from octomesh_graphql.store.sealing import Seal
 
 TENANTS: Final = "tenants"
@@ -24,6 +24,26 @@ KEPT_ANSWERS_SECONDS: Final = 24 * 3600
 
 KEPT_TRANSITIONS_SECONDS: Final = 90 * 24 * 3600
 """How long transitions are kept: a quarter of a year, the longest that people ask "since when" about."""
+
+_WITH_IMAGES: Final = ("pools", "adapters")
+"""Collections whose changes carry what was there before."""
+
+_NAME: Final = IndexModel({"nameKey": 1}, name="name", unique=True)
+_COUNTED: Final = ("poolRtId", "deploymentState", "configurationState", "communicationState", "wanted")
+_INDEXES: Final = {
+    "pools": [_NAME],
+    "adapters": [
+        _NAME,
+        IndexModel({"poolRtId": 1, "nameKey": 1}, name="pool"),
+        IndexModel(dict.fromkeys(_COUNTED, 1), name="tally"),
+    ],
+    "transitions": [
+        IndexModel({"entityRtId": 1, "at": -1, "_id": -1}, name="entity"),
+        IndexModel({"poolRtId": 1, "at": -1, "_id": -1}, name="pool"),
+        IndexModel({"at": 1}, name="kept", expireAfterSeconds=KEPT_TRANSITIONS_SECONDS),
+    ],
+    ANSWERS: [IndexModel({"at": 1}, name="kept", expireAfterSeconds=KEPT_ANSWERS_SECONDS)],
+}
 
 _NAMESPACE_EXISTS = 48
 
@@ -145,19 +165,10 @@ class Registry:
 
     async def _prepare(self, tenant: Tenant) -> None:
         """Set up what a tenant's database needs; boring when it is there."""
-        mongo, database = self.mongo, tenant.database
-        for collection in ("pools", "adapters"):
-            await self._create_collection(database, collection)
-            await mongo.create_index(database, collection, {"nameKey": 1}, name="name", unique=True)
-        await mongo.create_index(database, "adapters", {"poolRtId": 1, "nameKey": 1}, name="pool")
-        counted = ("poolRtId", "deploymentState", "configurationState", "communicationState", "wanted")
-        await mongo.create_index(database, "adapters", dict.fromkeys(counted, 1), name="tally")
-        await mongo.create_index(database, "transitions", {"entityRtId": 1, "at": -1, "_id": -1}, name="entity")
-        await mongo.create_index(database, "transitions", {"poolRtId": 1, "at": -1, "_id": -1}, name="pool")
-        await mongo.create_index(
-            database, "transitions", {"at": 1}, name="kept", expireAfterSeconds=KEPT_TRANSITIONS_SECONDS
-        )
-        await mongo.create_index(database, ANSWERS, {"at": 1}, name="kept", expireAfterSeconds=KEPT_ANSWERS_SECONDS)
+        for collection in _WITH_IMAGES:
+            await self._create_collection(tenant.database, collection)
+        for collection, indexes in _INDEXES.items():
+            await self.mongo.create_indexes(tenant.database, collection, indexes)
 
     async def _clear(self, tenant: Tenant) -> None:
         """Remove what a namesake has left: a write that was on its way when that one was deleted."""

@@ -10,6 +10,7 @@ import pytest
 
 from octomesh_graphql.store.mongo import (
     Duplicate,
+    IndexModel,
     Mongo,
     MongoCommandFailed,
     MongoUnavailable,
@@ -40,7 +41,7 @@ async def test_a_refused_command_keeps_mongodbs_own_code(mongo: Mongo) -> None:
 @both_drivers
 async def test_what_must_be_unique_is_named(registry: Registry) -> None:
     mongo, database = registry.mongo, registry.system
-    await mongo.create_index(database, "things", {"name": 1}, name="name", unique=True)
+    await mongo.create_indexes(database, "things", [IndexModel({"name": 1}, unique=True)])
     await mongo.insert(database, "things", [{"_id": 1, "name": "a"}, {"_id": 2, "name": "b"}])
 
     async def insert(session: Session) -> None:
