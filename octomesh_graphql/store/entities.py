@@ -195,25 +195,17 @@ class TenantStore:
         Raises `ChangeHistoryLost` when that time is no longer kept (five minutes, unless MongoDB is told otherwise).
         """
         behind: list[Document] = [{"$match": {"_id": {"$gt": after}}}] if after else []
-        answer = await self._mongo.command(
-            self._database,
-            {
-                "aggregate": collection,
-                "pipeline": [
-                    {"$match": matching},
-                    *behind,
-                    {"$sort": {"_id": 1}},
-                    {"$limit": _SNAPSHOT_ROWS},
-                    *(_TALLYING if collection == "pools" else []),
-                ],
-                "cursor": {"batchSize": _SNAPSHOT_ROWS + 1},
-                "readConcern": {"level": "snapshot"} | ({"atClusterTime": at} if at else {}),
-            },
-        )
-        documents = answer["cursor"]["firstBatch"]
+        pipeline = [
+            {"$match": matching},
+            *behind,
+            {"$sort": {"_id": 1}},
+            {"$limit": _SNAPSHOT_ROWS},
+            *(_TALLYING if collection == "pools" else []),
+        ]
+        documents, time = await self._mongo.snapshot(self._database, collection, pipeline, at)
         decode = _pool if collection == "pools" else ADAPTERS.decode
         more = documents[-1]["_id"] if len(documents) == _SNAPSHOT_ROWS else None
-        return deque(map(decode, documents)), more, answer["cursor"]["atClusterTime"]
+        return deque(map(decode, documents)), more, time
 
     # Writing
 

@@ -127,7 +127,7 @@ _OPTIONS: Final[Mapping[str, Any]] = {
 }
 """Acknowledged means majority-committed and journaled; reads see what was acknowledged; nothing hangs beyond 10 s.
 While a primary is cut off from the other members but not from us, reads are as old as that cut until we hear of the
-next one, within two heartbeats; writes fail meanwhile."""
+next one, within two heartbeats; writes fail meanwhile. No read is older than one before it: see `Mongo._operation`."""
 
 _HISTORY_LOST = (286, 280, 136)  # ChangeStreamHistoryLost, ChangeStreamFatalError, CappedPositionLost
 _SNAPSHOT_LOST = (239, 246)  # SnapshotTooOld, SnapshotUnavailable: an index was made meanwhile
@@ -151,6 +151,7 @@ class Mongo:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._turn = asyncio.Semaphore(_CONNECTIONS)
+        self._seen: Timestamp | None = None
         self._endings: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -169,7 +170,7 @@ class Mongo:
 
     async def command(self, database: str, command: Mapping[str, Any], *, session: Session = None) -> Document:
         """Run one command, for instance `{"ping": 1}`. The first key is the command."""
-        async with self._operation(session):
+        async with self._turn_for(session):
             target = self._client[database]
             return dict(await target.command(dict(command), session=session, codec_options=_PLAIN))
 
@@ -184,24 +185,45 @@ class Mongo:
         self, database: str, collection: str, pipeline: Pipeline, *, session: Session = None
     ) -> list[Document]:
         """All results of a pipeline, in one round trip unless they exceed 16 MiB."""
-        async with self._operation(session):
+        async with self._operation(session) as within:
             cursor = await _settled(
-                self._client[database][collection].aggregate(list(pipeline), session=session, batchSize=_BATCH)
+                self._client[database][collection].aggregate(list(pipeline), session=within, batchSize=_BATCH)
             )
             return list(await cursor.to_list(None))
 
+    async def snapshot(
+        self, database: str, collection: str, pipeline: Pipeline, at: Timestamp | None
+    ) -> tuple[list[Document], Timestamp]:
+        """The results of a pipeline, at most 16 MiB, as they were `at` a time (None: now), and that time.
+
+        Raises `ChangeHistoryLost` when that time is no longer kept.
+        """
+        seen = {"afterClusterTime": self._seen} if self._seen else {}
+        answer = await self.command(
+            database,
+            {
+                "aggregate": collection,
+                "pipeline": list(pipeline),
+                "cursor": {"batchSize": _BATCH},
+                "readConcern": {"level": "snapshot", **({"atClusterTime": at} if at else seen)},
+            },
+        )
+        documents, time = answer["cursor"]["firstBatch"], answer["cursor"]["atClusterTime"]
+        self._see(time)
+        return documents, time
+
     async def find_one(self, database: str, collection: str, query: Mapping[str, Any]) -> Document | None:
         """The first document that matches, if any."""
-        async with self._operation():
-            found: Document | None = await self._client[database][collection].find_one(dict(query))
+        async with self._operation() as session:
+            found: Document | None = await self._client[database][collection].find_one(dict(query), session=session)
             return found
 
     async def insert(
         self, database: str, collection: str, documents: Sequence[Document], *, session: Session = None
     ) -> None:
         """Store new documents. Raises `Duplicate`."""
-        async with self._operation(session):
-            await self._client[database][collection].insert_many(documents, session=session)
+        async with self._operation(session) as within:
+            await self._client[database][collection].insert_many(documents, session=within)
 
     async def update(
         self,
@@ -214,9 +236,9 @@ class Mongo:
         session: Session = None,
     ) -> bool:
         """Change the one document that matches; False when none does. Raises `Duplicate`."""
-        async with self._operation(session):
+        async with self._operation(session) as within:
             result = await self._client[database][collection].update_one(
-                dict(query), dict(update), upsert=upsert, session=session
+                dict(query), dict(update), upsert=upsert, session=within
             )
             return bool(result.matched_count or result.upserted_id is not None)
 
@@ -227,9 +249,13 @@ class Mongo:
 
         Returns it as it is then; None when none matches. Raises `Duplicate` when two upsert it at once.
         """
-        async with self._operation():
+        async with self._operation() as session:
             found: Document | None = await self._client[database][collection].find_one_and_update(
-                dict(query), list(pipeline), upsert=upsert, return_document=pymongo.ReturnDocument.AFTER
+                dict(query),
+                list(pipeline),
+                upsert=upsert,
+                return_document=pymongo.ReturnDocument.AFTER,
+                session=session,
             )
             return found
 
@@ -237,23 +263,23 @@ class Mongo:
         self, database: str, collection: str, query: Mapping[str, Any], *, session: Session = None
     ) -> bool:
         """Remove the one document that matches; False when none does."""
-        async with self._operation(session):
-            result = await self._client[database][collection].delete_one(dict(query), session=session)
+        async with self._operation(session) as within:
+            result = await self._client[database][collection].delete_one(dict(query), session=within)
             return bool(result.deleted_count)
 
     async def create_indexes(self, database: str, collection: str, indexes: Sequence[IndexModel]) -> None:
         """Make sure that they exist, and with them the collection."""
-        async with self._operation():
+        async with self._turn_for():
             await self._client[database][collection].create_indexes(indexes)
 
     async def drop_database(self, database: str) -> None:
         """Remove a database with all that is in it."""
-        async with self._operation():
+        async with self._turn_for():
             await self._client.drop_database(database)
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Run `work` in one transaction: all of it is stored, or nothing."""
-        async with self._operation(), await _settled(self._client.start_session()) as session:
+        async with self._operation() as session:
             try:
                 # Not `with_transaction`: it repeats a commit for two minutes, whatever time-out there is.
                 async with await _settled(session.start_transaction()):
@@ -309,29 +335,53 @@ class Mongo:
             )
             await stream.__aenter__()  # or Motor would not open it before the first event is asked for
         try:
-            yield ChangeStream(stream)
+            yield ChangeStream(stream, self._see)
         finally:
             await _settled(stream.close())
 
     @asynccontextmanager
-    async def _operation(self, session: Session = None) -> AsyncIterator[None]:
-        """A turn for one operation. A transaction has one turn for all of its own."""
-        async with self._turn if session is None else nullcontext():
+    async def _operation(self, transaction: Session = None) -> AsyncIterator[Session]:
+        """A turn for one operation, and the session that sees whatever was seen before, whichever member answered.
+
+        A new primary has all that was acknowledged, but shows it only when it has learned that a majority has it too.
+        """
+        async with self._turn_for(transaction):
+            if transaction is not None:
+                yield transaction
+                return
+            async with _session(self._client) as session:
+                if self._seen is not None:
+                    session.advance_operation_time(self._seen)
+                yield session
+                self._see(session.operation_time)
+
+    @asynccontextmanager
+    async def _turn_for(self, transaction: Session = None) -> AsyncIterator[None]:
+        """A turn. A transaction has one for all of its operations."""
+        async with self._turn if transaction is None else nullcontext():
             with _translated():
                 yield
+
+    def _see(self, time: Timestamp | None) -> None:
+        """Nobody is told anything older from now on. What failed has no such time: it may be rolled back."""
+        if time is not None and (self._seen is None or time > self._seen):
+            self._seen = time
 
 
 class ChangeStream:
     """An open change stream. Stop it between two calls of `next`, never during one: Motor would lose an event."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, see: Callable[[Timestamp], None]) -> None:
         self._stream = stream
+        self._see = see
 
     async def next(self) -> Document | None:
         """The next event, or None when none came within the waiting time. Raises `ChangeHistoryLost`."""
         with _translated():
             event: Document | None = await self._stream.try_next()
-            return event
+        if event is not None:
+            self._see(event["clusterTime"])
+        return event
 
     @property
     def resume_token(self) -> Mapping[str, Any] | None:
@@ -391,6 +441,13 @@ def _client(uri: str, driver: Driver) -> Any:
 def _is_lost(session: Any) -> bool:
     """Whether a connection broke meanwhile: then the driver uses the session for nothing else, and never ends it."""
     return bool(getattr(session, "delegate", session)._server_session.dirty)
+
+
+def _session(client: Any) -> Session:
+    """A new session. Motor would start a thread for what takes no time."""
+    if isinstance(client, motor.motor_asyncio.AsyncIOMotorClient):
+        return motor.motor_asyncio.AsyncIOMotorClientSession(client.delegate.start_session(), client)
+    return client.start_session()
 
 
 async def _settled(value: Any) -> Any:

@@ -325,10 +325,11 @@ async def test_the_history_is_read_to_its_end_however_much_of_others_lies_betwee
 
 
 async def test_a_write_that_left_no_image_is_told_as_lost(registry: Registry, store: TenantStore, feed: Feed) -> None:
-    pool = await created_pool(store)
     images = {"changeStreamPreAndPostImages": {"enabled": False}}
-    await registry.mongo.command(store.tenant.database, {"collMod": "pools", **images})
     with feed.inbox("acme", conflating=True) as inbox:
+        pool = await created_pool(store)
+        await taken(inbox, 1)
+        await registry.mongo.command(store.tenant.database, {"collMod": "pools", **images})
         await rename(store, pool, "other")
         [event] = await taken(inbox, 1)
     assert event.lost

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
+import motor.motor_asyncio
 import pymongo
 import pytest
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from octomesh_graphql.store.mongo import (
+    Driver,
     Duplicate,
     IndexModel,
     Mongo,
@@ -109,3 +113,84 @@ async def test_what_is_packed_keeps_its_types() -> None:
     for garbage in (b"", b"\x00", b"\xff" * 40):
         with pytest.raises(ValueError, match="not BSON"):
             unpack(garbage)
+
+
+class Overhearing(CommandListener):
+    """What is asked of MongoDB, and at which times it answers."""
+
+    def __init__(self) -> None:
+        self.read_concerns: list[tuple[str, Any]] = []
+        self.times: list[Timestamp] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.read_concerns.append((event.command_name, event.command.get("readConcern")))
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        self.times.append(event.reply["operationTime"])
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        pass
+
+    def asked_after(self) -> Any:
+        """What the last read must have seen."""
+        return self.read_concerns[-1][1].get("afterClusterTime")
+
+
+@pytest.fixture
+async def overheard(mongo_uri: str, driver: Driver) -> AsyncIterator[tuple[Mongo, Overhearing]]:
+    """A connection, and what is said on it."""
+    overhearing = Overhearing()
+    build = motor.motor_asyncio.AsyncIOMotorClient if driver is Driver.MOTOR else pymongo.AsyncMongoClient
+    client: Any = build(mongo_uri, w="majority", readConcernLevel="majority", event_listeners=[overhearing])
+    yield Mongo(client), overhearing
+    if closing := client.close():
+        await closing
+
+
+@both_drivers
+async def test_whoever_is_the_primary_must_have_seen_what_was_seen_before(
+    registry: Registry, overheard: tuple[Mongo, Overhearing]
+) -> None:
+    (mongo, overhearing), database = overheard, registry.system
+    await mongo.find_one(database, "things", {})
+    assert overhearing.asked_after() is None
+
+    async def insert(session: Session) -> None:
+        await mongo.insert(database, "things", [{"_id": 1}], session=session)
+
+    await mongo.transact(insert)
+    committed = overhearing.times[-1]
+    assert await mongo.aggregate(database, "things", []) == [{"_id": 1}]
+    assert overhearing.asked_after() >= committed
+    await mongo.snapshot(database, "things", [], None)
+    assert overhearing.asked_after() >= committed
+
+    async with mongo.watch([], database=database) as stream:
+        await registry.mongo.insert(database, "things", [{"_id": 2}])
+        while (event := await stream.next()) is None:
+            pass
+    await mongo.find_one(database, "things", {})
+    assert overhearing.asked_after() >= event["clusterTime"] > committed
+
+
+@both_drivers
+async def test_what_failed_need_not_have_been_seen(registry: Registry, overheard: tuple[Mongo, Overhearing]) -> None:
+    (mongo, overhearing), database = overheard, registry.system
+    await mongo.insert(database, "things", [{"_id": 1}])
+    committed = overhearing.times[-1]
+
+    async def insert(session: Session) -> None:
+        await mongo.insert(database, "things", [{"_id": 2}], session=session)
+        raise LookupError
+
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            await mongo.transact(insert)
+        with pytest.raises(Duplicate):
+            await mongo.insert(database, "things", [{"_id": 1}])
+    await registry.mongo.insert(database, "others", [{"_id": 1}])
+    with pytest.raises(Duplicate):
+        await mongo.insert(database, "things", [{"_id": 1}])
+    assert overhearing.times[-1] > committed
+    await mongo.find_one(database, "things", {})
+    assert overhearing.asked_after() == committed
