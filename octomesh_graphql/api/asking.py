@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+DEEPEST: Final = 200
+"""Levels to which JSON may be nested: far more than a configuration may have, and a fifth of what Python can walk."""
 
 
 class Unclear(Exception):
@@ -23,9 +26,30 @@ class Asked:
 def json_in(data: bytes | str, what: str) -> Any:
     """A JSON value, as the standard has it; `what` names it in the message. Raises `Unclear`, for NaN too."""
     try:
-        return json.loads(data if isinstance(data, str) else data.decode(), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        text = data if isinstance(data, str) else data.decode()
+        value = json.loads(text, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise _too_deep(what) from error
+    except ValueError as error:
         raise Unclear(f"{what} is not JSON in UTF-8.") from error
+    if text.count("[") + text.count("{") > DEEPEST and _is_deeper(value, DEEPEST):
+        raise _too_deep(what)
+    return value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects are nested to more levels, found without recursion."""
+    layer = [value]
+    for _ in range(levels + 1):
+        inner = [each.values() if isinstance(each, dict) else each for each in layer if isinstance(each, dict | list)]
+        if not inner:
+            return False
+        layer = [value for values in inner for value in values]
+    return True
+
+
+def _too_deep(what: str) -> Unclear:
+    return Unclear(f"{what} is nested more than {DEEPEST} levels deep.")
 
 
 def check_characters(value: Any, what: str) -> None:

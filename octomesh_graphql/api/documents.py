@@ -28,6 +28,9 @@ from octomesh_graphql.store.mongo import patience
 LONG: Final = 5_000
 """Cost from which on an operation is long work: a tenth of a second without a pause, when ten at once would be one."""
 
+WORK: Final = 500
+"""Cost from which on an operation is work: ten milliseconds without a pause, when a hundred at once would be one."""
+
 LONG_EVENT: Final = 500
 """The same for an event, which many subscriptions may be told at once."""
 
@@ -49,21 +52,37 @@ class Document:
     """Of validation, once that was done."""
 
 
+class Queue:
+    """Turns at work that keeps the processor: so many at once, and so many of each sender, in a line of their own. Who
+    sends hundreds waits for them alone."""
+
+    def __init__(self, at_once: int = 1, of_each: int = 1) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._of_each = of_each
+        self._lines = WeakValueDictionary[str, asyncio.Semaphore]()
+
+    @asynccontextmanager
+    async def turn(self, sender: str) -> AsyncIterator[None]:
+        """Wait for a turn, which is the block's."""
+        own = self._lines.setdefault(sender, asyncio.Semaphore(self._of_each))
+        async with own, self._free:
+            await asyncio.sleep(0)  # or all would have their turns before anybody else
+            yield
+
+
 class Documents:
-    """The documents that a schema is sent. Those of late are known; others are read one after the other, with a line
-    for each sender: who sends hundreds waits for them alone."""
+    """The documents that a schema is sent. Those of late are known; others are read one after the other."""
 
     def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
         self._schema = schema
         self._limits = limits
         self._known: OrderedDict[str, Document] = OrderedDict()
-        self._line = asyncio.Lock()
-        self._lines = WeakValueDictionary[str, asyncio.Lock]()
+        self._queue = Queue()
 
     async def read(self, source: str, sender: str = "") -> Document:
         """The document that this sender sent, parsed. Raises GraphQLError with a code when it is none."""
         if source not in self._known:
-            async with self._turn_of(sender):
+            async with self._queue.turn(sender):
                 return self._known.get(source) or self._newly_read(source)
         self._known.move_to_end(source)
         return self._known[source]
@@ -80,17 +99,10 @@ class Documents:
     async def validated(self, document: Document, rules: Any, sender: str = "") -> list[GraphQLError]:
         """What of it does not fit the schema."""
         if document.errors is None:
-            async with self._turn_of(sender):
+            async with self._queue.turn(sender):
                 if document.errors is None:
                     document.errors = self._errors(document.node, rules)
         return document.errors
-
-    @asynccontextmanager
-    async def _turn_of(self, sender: str) -> AsyncIterator[None]:
-        own = self._lines.setdefault(sender, asyncio.Lock())
-        async with own, self._line:
-            await asyncio.sleep(0)  # or all would have their turns before anybody else
-            yield
 
     def _errors(self, node: DocumentNode, rules: Any) -> list[GraphQLError]:
         try:
@@ -124,6 +136,8 @@ class BoundedDocuments(SchemaExtension):
         run = self.execution_context
         if run.query:
             self._document = await _served(run).documents.read(run.query, run.context.caller.id)
+            if unclear := _unclear(self._document.node, run._provided_operation_name):
+                raise unclear
             run.graphql_document = self._document.node
         yield
 
@@ -136,22 +150,23 @@ class BoundedDocuments(SchemaExtension):
     async def _errors(self) -> list[GraphQLError]:
         """Why it is not run, if it is not."""
         run, schema, node = self.execution_context, _served(self.execution_context), self._document.node
-        named = run._provided_operation_name
-        self._extent = extent_of(schema._schema, node, run.variables or {}, named)
-        refused = refusal(self._document.written, self._extent, schema.limits)
-        if refused := refused or _ambiguity(node, named):
+        self._extent = extent_of(schema._schema, node, run.variables or {}, run._provided_operation_name)
+        if refused := refusal(self._document.written, self._extent, schema.limits):
             return [refused]
         documents: Documents = schema.documents
         return await documents.validated(self._document, run.validation_rules, run.context.caller.id)
 
     async def on_execute(self) -> AsyncIterator[None]:
         """No work waits for the database without end; subscriptions, which last, wait only for each of their events."""
-        run = self.execution_context
+        run, cost = self.execution_context, self._extent.cost
         async with AsyncExitStack() as stack:
             if not self._extent.watched:
-                if self._extent.cost >= LONG:
-                    await stack.enter_async_context(_served(run).long_work)
                 stack.enter_context(patience())
+                schema, sender = _served(run), run.context.caller.id
+                if cost >= LONG:
+                    await stack.enter_async_context(schema.long_work.turn(sender))
+                elif cost >= WORK:
+                    await stack.enter_async_context(schema.work.turn(sender))
             yield
 
 
@@ -160,11 +175,15 @@ def _served(run: ExecutionContext) -> Any:
     return cast(Any, run.schema)
 
 
-def _ambiguity(document: DocumentNode, named: str | None) -> GraphQLError | None:
+def _unclear(document: DocumentNode, named: str | None) -> GraphQLError | None:
     """Why it is not clear which operation is meant, if it is not."""
     operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    if named or len(operations) < 2:
+    if not operations:
+        why = "The document has no operation."
+    elif named and not any(node.name and node.name.value == named for node in operations):
+        why = f"The document has no operation named '{named}'."
+    elif not named and len(operations) > 1:
+        why = f"The document has {len(operations)} operations; say by 'operationName' which to run."
+    else:
         return None
-    return failure(
-        FailureCode.BAD_REQUEST, f"The document has {len(operations)} operations; say by 'operationName' which to run."
-    )
+    return failure(FailureCode.BAD_REQUEST, why[:MESSAGE_CHARACTERS])

@@ -20,7 +20,16 @@ from octomesh_graphql.api.admitting import Gate, token_of
 from octomesh_graphql.api.asking import Unclear, json_in
 from octomesh_graphql.api.entering import entered
 from octomesh_graphql.api.errors import NO_MEMORY, FailureCode
-from octomesh_graphql.api.over_http import STOPS, Rejected, accepted, answered, encoded, rejection, unavailable
+from octomesh_graphql.api.over_http import (
+    STOPS,
+    Rejected,
+    accepted,
+    answered,
+    encoded,
+    rejection,
+    unavailable,
+    wants_page,
+)
 from octomesh_graphql.api.over_websocket import Line, Socket
 from octomesh_graphql.api.pages import Pages
 from octomesh_graphql.api.requests import request_id
@@ -126,8 +135,8 @@ class TenantEndpoint(Endpoint[Any]):
 
     async def answered(self, request: Request) -> Response:
         """An answer; for browsers GraphiQL, whatever the tenant: the page asks this API, and says if there is none."""
-        wants_page = "text/html" in accepted(request) and "query" not in request.query_params
-        if request.method in ("GET", "HEAD") and wants_page:
+        looks = request.method in ("GET", "HEAD") and "query" not in request.query_params
+        if looks and wants_page(accepted(request)):
             return self._pages.graphiql()
         return await super().answered(request)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
@@ -25,8 +25,14 @@ from octomesh_graphql.limits import Limits
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
 
+ACCEPT_CHARACTERS: Final = 1_000
+"""Longest list of media types that is read: browsers send 150, and whoever sends it need not have shown a token yet."""
+
 _EXACT: Final = 2
 """How exactly a media range names a type: by its full name."""
+
+_TYPE_CHARACTERS: Final = 200
+"""As much of a Content-Type as is read; what comes behind says nothing about JSON."""
 
 _READS: Final = {OperationType.QUERY}
 _WRITES: Final = {OperationType.QUERY, OperationType.MUTATION}
@@ -94,7 +100,9 @@ def understood(accept: str) -> str:
     """The media type that the client likes best. Raises `Rejected` when it understands none of ours."""
     if not accept.strip():
         return JSON
-    ranges = [_range(each) for each in accept.split(",")]
+    if len(accept) > ACCEPT_CHARACTERS:
+        raise _malformed(f"'Accept' has more than {ACCEPT_CHARACTERS:,} characters.")
+    ranges = _ranges(accept)
     likings = {each: _liking(each, ranges) for each in (GRAPHQL_RESPONSE, JSON)}
     best = max(likings, key=lambda each: likings[each])  # liked equally: the first
     weight, exact = likings[best]
@@ -102,6 +110,15 @@ def understood(accept: str) -> str:
         message = f"The answer can be had as {GRAPHQL_RESPONSE} or {JSON}, and 'Accept' wants neither."
         raise Rejected(406, FailureCode.NOT_ACCEPTABLE, message)
     return best if exact == _EXACT or likings[JSON][0] < weight else JSON
+
+
+def wants_page(accept: str) -> bool:
+    """Whether this is a browser that opens a page, and not a program that takes anything."""
+    return dict(_ranges(accept[:ACCEPT_CHARACTERS])).get("text/html", 0) > 0
+
+
+def _ranges(accept: str) -> list[tuple[str, float]]:
+    return [_range(each) for each in accept.split(",")]
 
 
 def _range(text: str) -> tuple[str, float]:
@@ -143,7 +160,7 @@ def _check_head(request: Request, limits: Limits) -> None:
 
 
 def _check_type(content_type: str) -> None:
-    name, *parameters = (part.strip().lower().replace('"', "") for part in content_type.split(";"))
+    name, *parameters = (part.strip().lower().replace('"', "") for part in content_type[:_TYPE_CHARACTERS].split(";"))
     charsets = [each.partition("=")[2] for each in parameters if each.startswith("charset=")]
     if name != JSON or any(charset not in ("utf-8", "utf8") for charset in charsets):
         message = f"A body has to be JSON in UTF-8: send it with 'Content-Type: {JSON}'."
@@ -215,8 +232,6 @@ async def _run(schema: ServedSchema, asked: Asked, context: Any, allowed: set[Op
             context_value=context,
             allowed_operation_types=allowed,
         )
-    except CannotGetOperationTypeError as error:
-        raise _malformed(f"The document has no operation named '{asked.operation_name}'.") from error
     except InvalidOperationTypeError as error:
         raise _elsewhere(error.operation_type) from error
     except TookTooLong as error:

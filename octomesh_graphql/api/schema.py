@@ -30,7 +30,7 @@ from strawberry.types.graphql import OperationType
 
 from octomesh_graphql.api import agents
 from octomesh_graphql.api.admitting import Forbidden
-from octomesh_graphql.api.documents import LONG_EVENT, BoundedDocuments, Documents
+from octomesh_graphql.api.documents import LONG_EVENT, BoundedDocuments, Documents, Queue
 from octomesh_graphql.api.errors import NO_DATABASE, CodedErrors, FailureCode, failure
 from octomesh_graphql.api.extents import extent_of
 from octomesh_graphql.api.mutations import Mutation
@@ -98,7 +98,8 @@ class ServedSchema(strawberry.Schema):
         super().__init__(**parts)
         self.limits = limits
         self.documents = Documents(self._schema, limits)
-        self.long_work = asyncio.Lock()
+        self.work = Queue(at_once=8, of_each=4)
+        self.long_work = Queue()
         self.telling = asyncio.Lock()
         for optional in _optional_values(self._schema):
             if optional.default_value is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from graphql import GraphQLError
 
 from octomesh_graphql.api import documents as reading
 from octomesh_graphql.api.admitting import OPEN
-from octomesh_graphql.api.documents import CHARACTERS_KEPT, DOCUMENTS_KEPT, Documents, parsed
+from octomesh_graphql.api.documents import CHARACTERS_KEPT, DOCUMENTS_KEPT, Documents, Queue, parsed
 from octomesh_graphql.api.extents import extent_of, refusal, written_in
 from octomesh_graphql.api.schema import build_schema
 from octomesh_graphql.api.visiting import TenantVisit
@@ -224,7 +225,7 @@ async def test_long_work_waits_for_its_turn_and_nothing_else_waits_for_it(
         assert not result.errors
         return result.data
 
-    async with schema.long_work:
+    async with schema.long_work.turn("somebody"):
         waiting = [asyncio.create_task(run(f"{{ {LARGE} }}")) for _ in "ab"]
         assert await run("{ viewer { name } }")
         watch = "subscription { poolChanges { kind pool { adapters { nodes { rtId } } } } }"
@@ -233,3 +234,36 @@ async def test_long_work_waits_for_its_turn_and_nothing_else_waits_for_it(
             assert not live.errors
         assert not any(task.done() for task in waiting)
     assert await asyncio.gather(*waiting) == [{"adapters": {"nodes": []}}] * 2
+
+
+async def test_who_wants_many_turns_waits_for_them_alone() -> None:
+    queue, working, most = Queue(at_once=3, of_each=2), Counter[str](), Counter[str]()
+    order = []
+
+    async def work(sender: str) -> None:
+        async with queue.turn(sender):
+            working.update([sender, "all"])
+            most[sender] = max(most[sender], working[sender])
+            most["all"] = max(most["all"], working["all"])
+            await asyncio.sleep(0.001)
+            working.subtract([sender, "all"])
+            order.append(sender)
+
+    await asyncio.gather(*(work(sender) for sender in [*["greedy"] * 100, "modest", *["other"] * 3]))
+    assert most == {"greedy": 2, "modest": 1, "other": 2, "all": 3}
+    assert order.index("modest") < 5
+    assert max(place for place, sender in enumerate(order) if sender == "other") < 15
+
+
+async def test_what_takes_a_while_is_done_a_few_at_a_time(store: TenantStore, sessions: Sessions, feed: Feed) -> None:
+    schema, visit = build_schema(), TenantVisit(OPEN, sessions, feed, "r", tenant_id=store.tenant.id)
+    await visit.enter(None)
+    context = await visit.context()
+    async with AsyncExitStack() as stack:
+        for _ in range(4):
+            await stack.enter_async_context(schema.work.turn(context.caller.id))
+        page = "{ pools(first: 100) { nodes { rtId name description rtVersion deploymentState } } }"
+        waiting = asyncio.create_task(schema.execute(page, context_value=context))
+        assert (await schema.execute("{ pools { totalCount } }", context_value=context)).data
+        assert not waiting.done()
+    assert (await waiting).data

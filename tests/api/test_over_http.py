@@ -14,6 +14,12 @@ from tests.api.conftest import Api, limited
 
 POST = {"content-type": JSON}
 TYPENAME = json.dumps({"query": "{ __typename }"})
+CREATE = "mutation($input: CreateAdapterInput!) { createAdapter(input: $input) { errors { message } } }"
+
+
+def nested(levels: int) -> Any:
+    """A list in a list in a list."""
+    return [nested(levels - 1)] if levels else []
 
 
 @pytest.mark.parametrize(
@@ -93,7 +99,13 @@ async def test_what_was_not_run_has_no_data_and_where_it_is_understood_a_status(
         (POST, '{"query": ""}', 400, "BAD_REQUEST"),
         (POST, '{"query": "{ __typename }", "variables": []}', 400, "BAD_REQUEST"),
         (POST, '{"query": "{ __typename }", "operationName": 7}', 400, "BAD_REQUEST"),
-        (POST, '{"query": "{ __typename }", "operationName": "Q"}', 400, "BAD_REQUEST"),
+        (POST, '{"query": "{ __typename }", "operationName": "Q"}', 200, "BAD_REQUEST"),
+        (POST | {"accept": GRAPHQL_RESPONSE}, '{"query": "{ __typename }", "operationName": "Q"}', 400, "BAD_REQUEST"),
+        (POST | {"accept": f"{JSON}{',' * 1_000}"}, TYPENAME, 400, "BAD_REQUEST"),
+        ({"content-type": f"{JSON}{';' * 60_000}"}, TYPENAME, 200, None),
+        (POST, json.dumps({"query": "{ __typename }", "variables": {"x": nested(196)}}), 200, None),
+        (POST, json.dumps({"query": "{ __typename }", "variables": {"x": nested(198)}}), 400, "BAD_REQUEST"),
+        (POST, json.dumps({"query": "{ __typename }", "variables": {"x": nested(800)}}), 400, "BAD_REQUEST"),
         (POST, '{"query": "{ __typename }", "operationName": ""}', 200, None),
         (POST, '{"query": "{ __typename }", "extensions": "x"}', 400, "BAD_REQUEST"),
         (POST, '{"query": "{ __typename }", "extensions": {"x": 1}, "more": 1}', 200, None),
@@ -107,6 +119,35 @@ async def test_a_request_is_read_strictly(
     answer = await api.http.post(api.path, content=body.encode(), headers=headers)
     assert answer.status_code == status
     assert [error["extensions"]["code"] for error in answer.json().get("errors", [])] == ([code] if code else [])
+
+
+@pytest.mark.parametrize(
+    ("document", "name", "why"),
+    [
+        ("fragment F on Query { __typename }", None, "The document has no operation."),
+        ("query A { __typename }", "B", "The document has no operation named 'B'."),
+        ("query A { __typename } query B { __typename }", None, "The document has 2 operations; say by"),
+    ],
+)
+async def test_it_has_to_be_clear_which_operation_is_meant(api: Api, document: str, name: str | None, why: str) -> None:
+    answer = (await api.post(document, operationName=name)).json()
+    assert answer["errors"][0]["message"].startswith(why)
+    async with api.socket() as client:
+        payload = {"query": document, "operationName": name}
+        await client.send({"id": "1", "type": "subscribe", "payload": payload})
+        told = await client.receive()
+        assert told["type"] == "error"
+        assert told["payload"][0]["message"].startswith(why)
+
+
+async def test_nothing_is_nested_so_deeply_that_python_can_not_walk_it(api: Api) -> None:
+    for depth in (*range(190, 202), *range(940, 1_000, 7), 100_000):
+        given = {"name": "deep", "type": "EDGE", "imageName": "a", "imageVersion": "1", "requestId": "r"}
+        body = json.dumps({"query": CREATE, "variables": {"input": {**given, "configuration": "?"}}})
+        body = body.replace('"?"', "[" * depth + "]" * depth)
+        answer = await api.http.post(api.path, content=body, headers=POST)
+        (error,) = answer.json().get("errors") or answer.json()["data"]["createAdapter"]["errors"]
+        assert "levels deep" in error["message"]
 
 
 async def test_half_a_character_is_named(api: Api) -> None:

@@ -178,6 +178,8 @@ async def test_a_browser_gets_graphiql_for_every_tenant_and_learns_there_if_it_i
     page = await http.get(path, headers={"accept": "text/html,application/xhtml+xml"})
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "nobody" not in page.text
+    no_browser = await http.get(path, headers={"accept": "text/html;q=0, application/json"})
+    assert no_browser.headers["content-type"] == "application/json; charset=utf-8"
     asked = await http.post(path, json={"query": "{ viewer { name } }"})
     assert asked.json()["errors"][0]["extensions"]["code"] == "TENANT_NOT_FOUND"
 

@@ -27,6 +27,8 @@ GROWTH_BYTES = 50 * 1024 * 1024
 """By how much the server's memory may grow: its caches fill, and Python gives little back."""
 PATIENCE_SECONDS = 5.0
 """How long the well-behaved client ever waits; on a quiet machine some hundredths."""
+SOON_SECONDS = 2.0
+"""How long anybody else may wait while much is asked or told; on a quiet machine half a second."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

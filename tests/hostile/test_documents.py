@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.hostile.conftest import Target
+from tests.hostile.conftest import SOON_SECONDS, Target
 
 
 def cycle(turns: int) -> str:
@@ -100,3 +100,28 @@ async def test_what_asks_for_too_much_is_refused_at_once(target: Target, name: s
         assert len(told.get("errors", [])) <= 20
         assert all("code" in error["extensions"] for error in told.get("errors", []))
         assert all(len(error["message"]) <= 1_000 for error in told.get("errors", []))
+
+
+async def test_a_crowd_that_asks_for_a_little_much_keeps_nobody_waiting(target: Target) -> None:
+    kind = "type { name ofType { name ofType { name } } }"
+    fields = f"fields {{ name description args {{ name description {kind} }} {kind} }}"
+    document = f"{{ __schema {{ types {{ name description {fields} enumValues {{ name }} }} }} }}"
+
+    async def ask_again_and_again() -> None:
+        for _ in range(3):
+            answer = await target.post(document)
+            assert len(answer.content) > 50_000
+
+    await asyncio.gather(*(ask_again_and_again() for _ in range(60)))
+    assert target.slowest < SOON_SECONDS
+
+
+async def test_long_heads_keep_nobody_waiting(target: Target) -> None:
+    async def ask_again_and_again() -> None:
+        for _ in range(5):
+            for headers in ({"accept": "application/json" + "," * 60_000}, {"content-type": ";" * 60_000}):
+                answer = await target.http.post(target.path, content="{}", headers=headers)
+                assert answer.status_code in (400, 415)
+
+    await asyncio.gather(*(ask_again_and_again() for _ in range(80)))
+    assert target.slowest < SOON_SECONDS

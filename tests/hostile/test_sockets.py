@@ -13,10 +13,7 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from tests.hostile.conftest import Target
-
-SOON_SECONDS = 2.0
-"""How long anybody else may wait while much is told; on a quiet machine half a second."""
+from tests.hostile.conftest import SOON_SECONDS, Target
 
 
 @dataclass(frozen=True)
