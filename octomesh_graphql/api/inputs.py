@@ -1,6 +1,6 @@
 """What clients may say: filters, orders and the inputs of mutations.
 
-An absent field is left alone; null clears what may be cleared. No input carries a state.
+An absent field is left alone; null clears what may be cleared, and is refused elsewhere. No input carries a state.
 """
 
 from __future__ import annotations
@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 import strawberry
 from strawberry import UNSET, Maybe
+from strawberry.utils.str_converters import to_camel_case
 
 from octomesh_graphql.actions.arranging import DeletionMode
 from octomesh_graphql.api.scalars import Json, OctoObjectId
+from octomesh_graphql.domain.problem import InvalidValue, Refused
 from octomesh_graphql.domain.states import (
     AdapterType,
     CommunicationState,
@@ -25,10 +27,19 @@ from octomesh_graphql.domain.states import (
 from octomesh_graphql.store.paging import Sort
 from octomesh_graphql.store.selecting import AdapterFilter, AdapterOrderField, EntityFilter, PoolFilter, PoolOrderField
 
+NEVER_NULL: Final = "never_null"
+"""What `kept` marks a field with, in its metadata."""
+
 
 def field(text: str, default: Any = UNSET, **more: Any) -> Any:
     """A field of an input, optional unless `default` is left out of its type."""
     return strawberry.field(description=text, **({} if default is UNSET else {"default": default}), **more)
+
+
+def kept(text: str) -> Any:
+    """A field of an edit for what every entity has: absent it is kept, and null is refused by `given`, in words for
+    people. Its type allows null all the same, because GraphQL can't say "absent, but not null"."""
+    return field(text, metadata={NEVER_NULL: True})
 
 
 @strawberry.enum(description="Which way an order goes.")
@@ -91,7 +102,7 @@ class EditPoolInput(RepeatableInput):
     expected_version: int | None = field(
         "The `rtVersion` the edit is based on; if the pool has another by now, the edit is refused.", None
     )
-    name: Maybe[str] = field("A new name.")
+    name: Maybe[str | None] = kept("A new name.")
     description: Maybe[str | None] = field("A new description; null clears it.")
     add_adapters: list[OctoObjectId] | None = field("Adapters to add; each must be in no other pool.", None)
     remove_adapters: list[OctoObjectId] | None = field("Adapters to remove; none may be deployed.", None)
@@ -135,11 +146,11 @@ class EditAdapterInput(RepeatableInput):
     expected_version: int | None = field(
         "The `rtVersion` the edit is based on; if the adapter has another by now, the edit is refused.", None
     )
-    name: Maybe[str] = field("A new name.")
+    name: Maybe[str | None] = kept("A new name.")
     description: Maybe[str | None] = field("A new description; null clears it.")
-    type: Maybe[AdapterType] = field("Another type.")
-    image_name: Maybe[str] = field("Another container image.")
-    image_version: Maybe[str] = field("Another version of the image.")
+    type: Maybe[AdapterType | None] = kept("Another type.")
+    image_name: Maybe[str | None] = kept("Another container image.")
+    image_version: Maybe[str | None] = kept("Another version of the image.")
     configuration: Maybe[Json | None] = field("Another configuration, as a whole; null clears it.")
     port: Maybe[int | None] = field("Another port; null: it listens nowhere.")
     health_path: Maybe[str | None] = field("Another path that tells whether it is well; null: none does.")
@@ -171,9 +182,19 @@ class MoveAdapterInput(RepeatableInput):
 
 
 def given(input: Any, *names: str) -> dict[str, Any]:
-    """What the client said about these fields; what it did not mention is not in there."""
+    """What the client said about these fields; what it did not mention is not in there.
+
+    Raises `Refused` with each null for what can't be cleared.
+    """
     mentioned = {name: getattr(input, name) for name in names}
-    return {name: some.value for name, some in mentioned.items() if some is not None}
+    said = {name: some.value for name, some in mentioned.items() if some is not None}
+    marked = [each.name for each in fields(input) if each.metadata.get(NEVER_NULL)]
+    nulls = [to_camel_case(name) for name in marked if name in said and said[name] is None]
+    Refused.if_any(
+        InvalidValue(message=f"'{name}' can't be null. Leave it out to keep it as it is.", path=(name,))
+        for name in nulls
+    )
+    return said
 
 
 def pool_filter(chosen: PoolFilterInput | None) -> PoolFilter | None:

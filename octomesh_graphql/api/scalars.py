@@ -6,7 +6,16 @@ from datetime import UTC, datetime
 from typing import Any, NewType, TypeVar
 
 import strawberry
-from graphql import GraphQLError
+from graphql import (
+    EnumValueNode,
+    GraphQLError,
+    ListValueNode,
+    ObjectValueNode,
+    Undefined,
+    ValueNode,
+    VariableNode,
+    value_from_ast_untyped,
+)
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.scalar import ScalarDefinition
 
@@ -60,6 +69,25 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+    """The JSON that is written in a document. A variable without a value is absent from an object and null in a list,
+    as everywhere in GraphQL; graphql-core 3.3.2 leaves its own `Undefined` there.
+    """
+    match node:
+        case EnumValueNode():
+            raise GraphQLError(f"JSON has no enum values. If {node.value[:40]} is meant as text, quote it.", node)
+        case ListValueNode():
+            items = [_json_literal(item, variables) for item in node.values]
+            return [None if item is Undefined else item for item in items]
+        case ObjectValueNode():
+            members = {member.name.value: _json_literal(member.value, variables) for member in node.fields}
+            return {name: value for name, value in members.items() if value is not Undefined}
+        case VariableNode():
+            return (variables or {}).get(node.name.value, Undefined)
+        case _:
+            return value_from_ast_untyped(node)
+
+
 SCALARS: dict[object, ScalarDefinition] = {
     OctoObjectId: strawberry.scalar(
         name="OctoObjectId",
@@ -79,6 +107,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
         serialize=_same,
         parse_value=_same,
+        parse_literal=_json_literal,
     ),
 }
 

@@ -31,6 +31,11 @@ _IMAGE_NAME = re.compile(
 _HEALTH_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,199}")
 _IMAGE_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64}")
 _BLANKS = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+_BRAILLE_BLANK = "\u2800"  # to Unicode a pattern without dots, to people a blank
+_IGNORED = re.compile(  # Default_Ignorable_Code_Point of Unicode 16, which Python's unicodedata lacks
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # what comes behind is shown in another direction
 _KEY_SEPARATOR = "\x1f"  # sorts before every character a name may have
 
@@ -47,9 +52,9 @@ def clean_name(name: str) -> str:
 
 def name_key(name: str) -> str:
     """What a name is compared and sorted by: equal for names that differ in case or in what nobody sees, such as a soft
-    hyphen; `Öl` next to `Ol`."""
-    visible = "".join(c for c in clean_name(name) if unicodedata.category(c) != "Cf")
-    folded = unicodedata.normalize("NFC", visible.casefold())
+    hyphen or how many blanks there are; `Öl` next to `Ol`."""
+    seen = "".join(c for c in name if not _directs(c)).replace(_BRAILLE_BLANK, " ")
+    folded = unicodedata.normalize("NFC", clean_name(seen).casefold())
     bare = "".join(c for c in unicodedata.normalize("NFD", folded) if not unicodedata.combining(c))
     return bare + _KEY_SEPARATOR + folded
 
@@ -125,7 +130,13 @@ def configuration_problems(configuration: Any) -> Iterator[InvalidValue]:
         return
     try:
         size = len(json.dumps(configuration, ensure_ascii=False, allow_nan=False).encode())
-    except (ValueError, TypeError):
+    except TypeError:
+        yield InvalidValue(
+            message="The configuration holds an enum value or a time, which JSON does not have. Give it as text.",
+            path=path,
+        )
+        return
+    except ValueError:
         yield InvalidValue(
             message="The configuration holds something JSON can't carry: NaN, infinity, or half a character "
             "(a lone surrogate).",
@@ -147,8 +158,15 @@ def shown(text: str, limit: int = 60) -> str:
 
 
 def _visible(character: str) -> bool:
-    """Not a space, and not a mark that only directs others, like the joiner inside an emoji."""
-    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs")
+    """Not a blank, and not seen only by what it does to others, like an accent or the joiner inside an emoji."""
+    if character == _BRAILLE_BLANK or _directs(character):
+        return False
+    return unicodedata.category(character) not in ("Cc", "Cs", "Me", "Mn", "Zl", "Zp", "Zs")
+
+
+def _directs(character: str) -> bool:
+    """Whether nobody sees it by itself: it says how others are to be shown, or fills a place."""
+    return unicodedata.category(character) == "Cf" or _IGNORED.match(character) is not None
 
 
 def _first_control_character(text: str, *, allowed: str) -> str | None:

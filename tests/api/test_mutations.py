@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from graphql import build_schema, get_named_type
+from graphql import build_schema, get_named_type, is_non_null_type
+from strawberry import Schema
+from strawberry.types.base import StrawberryMaybe, StrawberryObjectDefinition, StrawberryOptional
 
 from octomesh_graphql.api.printing import printed_schema
+from octomesh_graphql.api.schema import build_agents_schema
+from octomesh_graphql.api.schema import build_schema as build_tenant_schema
 from octomesh_graphql.domain.states import DeploymentState
 from octomesh_graphql.store.entities import TenantStore
+from octomesh_graphql.store.mongo import ObjectId
 from tests.api.conftest import Api
 from tests.builders import created_adapter, created_pool
 
@@ -196,13 +203,62 @@ async def test_an_unknown_entity_is_named(api: Api) -> None:
         assert "f" * 24 in error["message"]
 
 
-async def test_null_for_what_cannot_be_cleared_is_bad_input(api: Api, store: TenantStore) -> None:
-    pool = await created_pool(store)
-    error = await api.fail(
-        "mutation($i: EditPoolInput!) { editPool(input: $i) { errors { message } } }",
-        i={"rtId": pool.rt_id, "name": None},
-    )
-    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+async def test_null_for_what_cannot_be_cleared_is_refused_and_nothing_is_changed(api: Api, store: TenantStore) -> None:
+    pump = await created_adapter(store, "pump")
+    payload = await do(api, "editAdapter", rtId=pump.rt_id, imageName=None, name=None, type=None, description="new")
+    assert payload["adapter"] is None
+    assert {error["__typename"] for error in payload["errors"]} == {"InvalidValue"}
+    assert [(error["path"], error["message"]) for error in payload["errors"]] == [
+        (["name"], "'name' can't be null. Leave it out to keep it as it is."),
+        (["type"], "'type' can't be null. Leave it out to keep it as it is."),
+        (["imageName"], "'imageName' can't be null. Leave it out to keep it as it is."),
+    ]
+    assert await store.adapter(pump.rt_id) == pump
+
+
+def nullable_fields() -> Iterator[tuple[str, str, str]]:
+    """Each field of an input that may be null as far as the schema tells: its mutation, its name, and its type."""
+    mutations = build_schema(printed_schema()).mutation_type
+    assert mutations
+    for name, mutation in mutations.fields.items():
+        for each, field in get_named_type(mutation.args["input"].type).fields.items():
+            if not is_non_null_type(field.type):
+                yield name, each, str(field.type)
+
+
+async def test_null_is_taken_or_refused_in_words_for_people(api: Api, store: TenantStore) -> None:
+    refused = set()
+    for (mutation, field, kind), null in itertools.product(nullable_fields(), ("null", "$null")):
+        pool = await created_pool(store, str(ObjectId()))
+        adapter = await created_adapter(store, str(ObjectId()), pool=None if mutation == "deleteAdapter" else pool)
+        required = {
+            "createPool": f'name: "{ObjectId()}"',
+            "createAdapter": f'name: "{ObjectId()}", type: EDGE, imageName: "a", imageVersion: "1"',
+        }.get(mutation, f'rtId: "{(pool if "Pool" in mutation else adapter).rt_id}"')
+        variables = f"($null: {kind})" if null == "$null" else ""
+        document = f"mutation{variables} {{ {mutation}(input: {{ {required}, {field}: {null} }}) {{ {ERRORS} }} }}"
+        payload = (await api.ask(document, null=None))[mutation]
+        if payload["errors"]:
+            error = the_error(payload)
+            assert (error["__typename"], error["path"]) == ("InvalidValue", [field])
+            assert "can't be null" in error["message"]
+            refused.add((mutation, field, null))
+    kept = {("editPool", "name")} | {("editAdapter", name) for name in ("name", "type", "imageName", "imageVersion")}
+    assert refused == {(*place, null) for place in kept for null in ("null", "$null")}
+
+
+@pytest.mark.parametrize("schema", [build_tenant_schema(), build_agents_schema()], ids=["tenants", "agents"])
+def test_no_null_is_left_to_the_library_to_refuse(schema: Schema) -> None:
+    """It would do so in words about Python."""
+    kinds = [known.definition for known in schema.schema_converter.type_map.values()]
+    fields = [field for kind in kinds if isinstance(kind, StrawberryObjectDefinition) for field in kind.fields]
+    arguments: list[Any] = [argument for field in fields for argument in field.arguments]
+    left = [
+        given.python_name
+        for given in (*fields, *arguments)
+        if isinstance(given.type, StrawberryMaybe) and not isinstance(given.type.of_type, StrawberryOptional)
+    ]
+    assert left == []
 
 
 async def test_users_can_write_no_state(api: Api, store: TenantStore) -> None:
@@ -239,3 +295,41 @@ async def test_the_same_request_id_gives_the_same_answer_and_one_effect(api: Api
 async def test_a_request_id_that_can_not_be_one_is_refused(api: Api, request_id: str) -> None:
     error = the_error(await do(api, "createPool", name="North", requestId=request_id))
     assert (error["__typename"], error["path"]) == ("InvalidValue", ["requestId"])
+
+
+CONFIGURED = """mutation%s {
+  createAdapter(input: { name: "pump", type: EDGE, imageName: "a", imageVersion: "1", configuration: %s }) {
+    adapter { configuration } errors { message path }
+  }
+}"""
+
+
+async def test_a_variable_without_a_value_is_absent_from_a_configuration_and_null_in_its_lists(api: Api) -> None:
+    written = "{ a: $a, b: [$b, 1], c: { d: $d, e: $e, f: $f } }"
+    document = CONFIGURED % ("($a: Int, $b: Int, $d: JSON, $e: String, $f: Int = 7)", written)
+    created = (await api.ask(document, e=None))["createAdapter"]
+    assert created["errors"] == []
+    assert created["adapter"]["configuration"] == {"b": [None, 1], "c": {"e": None, "f": 7}}
+
+
+async def test_a_variable_is_kept_in_a_configuration_as_it_was_given(api: Api) -> None:
+    given = {"a b": [2**70, 1.5, None, True, "x"]}
+    created = (await api.ask(CONFIGURED % ("($v: JSON)", "{ a: [$v] }"), v=given))["createAdapter"]
+    assert created["adapter"]["configuration"] == {"a": [given]}
+
+
+@pytest.mark.parametrize("literal", ["EDGE", "{ a: EDGE }", "[[EDGE]]"])
+async def test_an_enum_value_in_a_configuration_is_refused_as_such(api: Api, literal: str) -> None:
+    error = await api.fail(CONFIGURED % ("", literal))
+    assert error["message"] == "JSON has no enum values. If EDGE is meant as text, quote it."
+    assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("AdapterType", "EDGE"), ("DateTime", "2026-11-23T08:15:00.000Z"), ("PoolFilter", {"health": ["OK"]})],
+)
+async def test_a_variable_that_is_no_json_is_refused_as_such(api: Api, kind: str, value: Any) -> None:
+    error = the_error((await api.ask(CONFIGURED % (f"($v: {kind})", "{ a: $v }"), v=value))["createAdapter"])
+    assert error["path"] == ["configuration"]
+    assert "an enum value or a time" in error["message"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -38,6 +39,27 @@ async def test_a_pool_is_found_by_id_by_name_without_case_and_by_global_id(api: 
     assert found["b"] == {"id": found["a"]["id"], "rtId": pool.rt_id}
     node = await api.ask("query($id: ID!) { node(id: $id) { id ... on Pool { name } } }", id=found["a"]["id"])
     assert node["node"]["name"] == "Werk Schärding"
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda id: id + "=",
+        lambda id: id.rstrip("="),
+        lambda id: f"{id[:5]} {id[5:]}",
+        lambda id: f"{id[:5]}!*{id[5:]}",
+        lambda id: id + id,
+        lambda id: id[:-2] + chr(ord(id[-2]) + 1) + "=",
+    ],
+    ids=["more padding", "no padding", "a blank", "what is no base64", "twice", "bits that say nothing"],
+)
+async def test_an_entity_has_one_global_id(api: Api, store: TenantStore, spell: Callable[[str], str]) -> None:
+    pool = await created_pool(store, "North")
+    id = (await api.ask("query($id: OctoObjectId!) { pool(rtId: $id) { id } }", id=pool.rt_id))["pool"]["id"]
+    found = await api.ask("query($id: ID!, $other: ID!) { node(id: $id) { id } other: node(id: $other) { id } }",
+        id=id, other=spell(id),
+    )  # fmt: skip
+    assert found == {"node": {"id": id}, "other": None}
 
 
 async def test_what_does_not_exist_is_null(api: Api) -> None:

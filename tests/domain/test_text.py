@@ -24,6 +24,15 @@ from octomesh_graphql.domain.text import (
 FAMILY = "👩‍👩‍👧‍👦"
 """One picture, seven characters, three of them joiners."""
 
+UNSEEN = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u180b\u180f\u200b\u200d\u2060\u2064"
+    "\u3164\ufe00\ufe0f\ufeff\uffa0\U000e0020\U000e01ef"
+)
+"""Characters that Unicode tells fonts to show nothing for, of each kind."""
+
+BLANKS = " \u00a0\u2003\u2800\u3000"
+ACCENTS = "\u0301\u0308\u20dd"
+
 
 def as_name(text: str) -> list[str]:
     return [problem.message for problem in name_problems(clean(text))]
@@ -45,6 +54,11 @@ def as_name(text: str) -> list[str]:
         "a" * 100,
         "é" * 100,
         "\U0001fae9",  # an emoji younger than Python 3.11
+        "👷🏽\u200d♀\ufe0f",
+        "❤\ufe0f",
+        "می\u200cخواهم",
+        "O\u0308l",
+        "⠓⠁⠇⠇⠑\u2800⠁",
     ],
 )
 def test_a_name_can_be_anything_that_can_be_read(name: str) -> None:
@@ -57,6 +71,10 @@ def test_a_name_can_be_anything_that_can_be_read(name: str) -> None:
         ("", "A name is missing."),
         (" \t\n ", "A name is missing."),
         ("\u200b\u200d\u200f", "A name must have at least one visible character."),
+        ("\u3164", "A name must have at least one visible character."),
+        ("\u2800", "A name must have at least one visible character."),
+        ("\ufe0f", "A name must have at least one visible character."),
+        ("\u0301", "A name must have at least one visible character."),
         ("a" * 101, "The name has 101 characters; at most 100 are kept."),
         ("a\x00b", "The name holds the control character U+0000, which can't be shown. Remove it."),
         ("a\nb", "The name holds the control character U+000A, which can't be shown. Remove it."),
@@ -195,9 +213,46 @@ def test_a_quoted_text_is_short_and_safe() -> None:
     assert shown("x" * 61) == "x" * 59 + "…"
 
 
-@pytest.mark.parametrize("other", ["Halle\u00a01", "Halle  1", "Halle\u200b 1", "Hal\u00adle 1", " halle 1 "])
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Halle\u00a01",
+        "Halle  1",
+        "Halle\u200b 1",
+        "Halle \u200b 1",
+        "Hal\u00adle 1",
+        " halle 1 ",
+        "\u200b Halle 1",
+        "Halle 1 \u2060",
+        "Halle 1\ufe0f",
+        "Halle 1\u3164",
+        "Halle\u28001",
+    ],
+)
 def test_names_that_look_the_same_are_one(other: str) -> None:
     assert name_key(other) == name_key("Halle 1")
+
+
+@given(st.lists(st.tuples(st.text(), st.text(UNSEEN))))
+def test_what_nobody_sees_makes_no_other_name_wherever_it_is(parts: list[tuple[str, str]]) -> None:
+    name = "".join(seen + unseen for seen, unseen in parts)
+    assert name_key(name) == name_key("".join(seen for seen, _ in parts))
+
+
+@given(st.text(UNSEEN + BLANKS + ACCENTS))
+def test_a_name_in_which_nothing_is_seen_is_none(name: str) -> None:
+    assert as_name(name)[:1] in (["A name is missing."], ["A name must have at least one visible character."])
+
+
+@given(st.text(UNSEEN + BLANKS + ACCENTS, max_size=40), st.text(UNSEEN + BLANKS + ACCENTS, max_size=40))
+def test_a_name_in_which_something_is_seen_is_one(before: str, behind: str) -> None:
+    assert as_name(f"{before}x{behind}") == []
+
+
+def test_the_keys_of_names_stay_because_they_are_stored() -> None:
+    assert name_key(" Öl  & Gas ") == "ol & gas\x1föl & gas"
+    assert name_key("Hal\u00adle\u00a01") == "halle 1\x1fhalle 1"
+    assert name_key(FAMILY) == "👩👩👧👦\x1f👩👩👧👦"
 
 
 def test_a_name_can_not_turn_what_is_written_behind_it() -> None:
