@@ -157,15 +157,18 @@ class BoundedDocuments(SchemaExtension):
         return await documents.validated(self._document, run.validation_rules, run.context.caller.id)
 
     async def on_execute(self) -> AsyncIterator[None]:
-        """No work waits for the database without end; subscriptions, which last, wait only for each of their events."""
+        """No work waits for the database without end; subscriptions, which last, wait only for each of their events.
+
+        Work has no more time for the database because it waited for others, who may have waited for it too.
+        """
         run, cost = self.execution_context, self._extent.cost
         async with AsyncExitStack() as stack:
             if not self._extent.watched:
-                stack.enter_context(patience())
                 schema, sender = _served(run), run.context.caller.id
                 if cost >= LONG:
                     await stack.enter_async_context(schema.long_work.turn(sender))
-                elif cost >= WORK:
+                stack.enter_context(patience())
+                if LONG > cost >= WORK:
                     await stack.enter_async_context(schema.work.turn(sender))
             yield
 
