@@ -131,7 +131,8 @@ class Settings(ProgramSettings):
     public_url: str | None = Field(
         None, pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", description="a URL like https://octomesh.example.com"
     )
-    """Where users reach the server, when that is not where it listens: behind a proxy or an ingress."""
+    """Where users reach the server, when that is not where it listens: behind a proxy or an ingress. Pages that come
+    from there may open WebSockets, by whatever host the proxy asks for them."""
 
     lease_seconds: float = Field(LEASE_SECONDS, ge=2, le=3_600, description="a number of seconds from 2 to 3600")
     """How long an agent that falls silent still counts as online. It is asked to renew four times as often; longer for

@@ -18,7 +18,7 @@ from octomesh_graphql.api.endpoint import AgentsEndpoint, TenantEndpoint
 from octomesh_graphql.api.errors import FailureCode
 from octomesh_graphql.api.health import Health
 from octomesh_graphql.api.metrics import Metrics
-from octomesh_graphql.api.naming import OwnNames
+from octomesh_graphql.api.naming import OwnNames, OwnOrigins
 from octomesh_graphql.api.over_http import Rejected, rejection
 from octomesh_graphql.api.pages import Pages
 from octomesh_graphql.api.requests import Requests
@@ -39,11 +39,13 @@ def create_app(
     limits: Limits = DEFAULT,
     default_tenant: str | None = None,
     names: Collection[str] | None = None,
+    origins: Collection[str] = (),
 ) -> Starlette:
     """The server for all tenants and agents of a deployment; the feed must be running. `gate` says who is let in.
 
     A browser that asks for no tenant is led to the default one, if there is one. With `names` the server answers only
-    to these and to those of its machine.
+    to these and to those of its machine. Pages of `origins`, which are URLs, may open WebSockets, besides those of the
+    host that is asked.
     """
     pages = Pages(default_tenant=default_tenant)
     sockets = Semaphore(limits.sockets)
@@ -70,7 +72,7 @@ def create_app(
             Route("/metrics", health.metrics),
             *pages.routes(),
         ],
-        middleware=[Middleware(_AsSent), Middleware(Requests, metrics), *named],
+        middleware=[Middleware(_AsSent), Middleware(Requests, metrics), *named, Middleware(OwnOrigins, origins)],
         exception_handlers={404: pages.nowhere, Exception: failed},
     )
     app.router.redirect_slashes = False  # it leads to whatever host the request names

@@ -22,10 +22,18 @@ from websockets import http11
 from octomesh_graphql.api.errors import FailureCode
 from octomesh_graphql.api.over_http import STOPS, Rejected, rejection
 from octomesh_graphql.api.pace import PacedProtocol
+from octomesh_graphql.domain.text import shown
 from octomesh_graphql.limits import Limits
 
 _SLICE_BYTES: Final = 8 * 1024
 """What is taken of a WebSocket before others have their turn: as small frames they are more than a thousand."""
+
+_FRAMES: Final = 4_096
+"""In which a message may come; more of them end the connection with 1009. Each costs memory however little is in it,
+and `message_bytes` counts only that. The longest message fits in frames of 512 bytes; those of browsers are larger."""
+
+_REASON_CHARACTERS: Final = 200
+"""Of why a handshake is refused, which quotes it."""
 
 _REST_OF_BODY_SECONDS: Final = 2.0
 """When the server stops, for a body that is on its way; none is waited for until the end."""
@@ -34,7 +42,6 @@ _ALWAYS_SERVED: Final = "/healthz"
 """Also when there are too many connections: the process is well, and restarting it would help nobody."""
 
 _CLOSE: Final = {"connection": "close"}
-_NO_HANDSHAKE: Final = Rejected(400, FailureCode.BAD_REQUEST, "This is no handshake of a WebSocket.")
 
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%-]*(:\d*)?|\[[0-9A-Fa-f:.]+\](:\d*)?")
 """What RFC 9110 lets a Host be, with names that need no more than ASCII."""
@@ -293,8 +300,8 @@ class WebSocketConnection(PacedProtocol, WebSocketsSansIOProtocol):
             return
         taken, self._untaken = self._untaken[:_SLICE_BYTES], self._untaken[_SLICE_BYTES:]
         super().data_received(taken)
-        if self.conn.handshake_exc and not self.handshake_initiated:
-            self._refuse_handshake()
+        if (wrong := self.conn.handshake_exc) and not self.handshake_initiated:
+            self._refuse_handshake(wrong)
         elif self._untaken:
             self.read_paused = False  # or uvicorn reads on as soon as the application has taken what there is
             self.transport.pause_reading()
@@ -302,19 +309,45 @@ class WebSocketConnection(PacedProtocol, WebSocketsSansIOProtocol):
         elif not self.read_paused:
             self.transport.resume_reading()
 
-    def _refuse_handshake(self) -> None:
-        """It can't be read, to which uvicorn says nothing at all."""
+    def handle_connect(self, event: Any) -> None:
+        """A handshake is there. One with a wrong field is refused as one that can't be read, not in plain text."""
+        if self.conn.accept(event).status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            super().handle_connect(event)
+
+    def _refuse_handshake(self, wrong: Exception) -> None:
+        """It is none, to which uvicorn says nothing at all if it can't be read."""
         if not self.transport.is_closing():
-            self.transport.write(_written(_NO_HANDSHAKE))
+            message = f"This is no handshake of a WebSocket: {shown(str(wrong), _REASON_CHARACTERS)}."
+            self.transport.write(_written(Rejected(400, FailureCode.BAD_REQUEST, message)))
             self.transport.close()
+
+    def handle_cont(self, event: Any) -> None:
+        """A message goes on. One that does so without end, with next to nothing in each frame, ends the connection."""
+        if len(self.frames) < _FRAMES:
+            super().handle_cont(event)
+        else:
+            self._end(1009)
 
     def send_receive_event_to_app(self) -> None:
         """A message is complete. One that is no text ends the connection, for which uvicorn would log an error."""
         if self.close_sent or self.curr_msg_data_type != "text" or _is_text(b"".join(self.frames)):
             super().send_receive_event_to_app()
         else:
-            self.frames = []
-            self.conn.send_close(1007)
+            self._end(1007)
+
+    def handle_parser_exception(self) -> None:
+        """What comes can't be taken. There is no way to say so before the handshake is answered."""
+        if self.conn.close_sent:
+            super().handle_parser_exception()
+        else:
+            self.close_sent = True  # for uvicorn, which then hears no more
+            self.transport.close()
+
+    def _end(self, code: int) -> None:
+        """Neither is what came kept, nor does more come, unless the connection is being closed already."""
+        self.frames = []
+        if not self.close_sent:
+            self.conn.fail(code)
             self.handle_parser_exception()
 
     async def send(self, message: Any) -> None:

@@ -51,6 +51,7 @@ class Endpoint(GraphQL[Any, None], Generic[C]):
             schema,
             graphql_ide=None,  # Strawberry's loads everything from another host
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+            allowed_origins=["*"],  # who comes this far has passed `OwnOrigins`
             connection_init_wait_timeout=timedelta(seconds=schema.limits.init_seconds),
         )
         self.served = schema

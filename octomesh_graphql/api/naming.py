@@ -1,7 +1,8 @@
-"""By which name a server is asked that knows nobody: only by one that no stranger can make lead to it.
+"""What a browser tells of the page that asks: by which name it asks, and from which origin it is.
 
 A page of any site may ask a server on its reader's own machine, if the site's name is made to resolve to that machine
-(DNS rebinding). To the browser it is then the page's own server; only the name tells.
+(DNS rebinding). To the browser it is then the page's own server; only the name tells. And it may open a WebSocket to
+any server, because browsers keep no page from doing so; only the origin tells.
 """
 
 from __future__ import annotations
@@ -11,15 +12,20 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
+from strawberry.http.websocket_origin import is_same_origin, normalize_origin
 
 from octomesh_graphql.api.errors import FailureCode
 from octomesh_graphql.api.over_http import Rejected, rejection
 from octomesh_graphql.domain.text import shown
 
+log = structlog.get_logger()
+
 _NAME_CHARACTERS: Final = 100
+_ORIGIN_CHARACTERS: Final = 200
 
 
 class OwnNames:
@@ -47,12 +53,50 @@ class OwnNames:
             await response(scope, receive, send)
 
 
+class OwnOrigins:
+    """ASGI middleware: WebSockets are for programs, for pages of the host that is asked, and for those of the origins
+    of `urls`: a proxy may ask by another host than it is asked by."""
+
+    def __init__(self, app: ASGIApp, urls: Collection[str]) -> None:
+        self._app = app
+        self._origins = {_origin(url) for url in urls} - {None}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse it, or let it pass."""
+        headers = Headers(scope=scope)
+        origin = headers.get("origin") if scope["type"] == "websocket" else None
+        if origin is None or self._is_own(origin, headers):
+            await self._app(scope, receive, send)
+            return
+        origin, host = shown(origin, _ORIGIN_CHARACTERS), shown(headers.get("host", ""), _ORIGIN_CHARACTERS)
+        hint = "If that is this server's own, set OCTOMESH_PUBLIC_URL."
+        log.warning("WebSocket refused to a page of another origin", origin=origin, host=host, hint=hint)
+        message = f"Pages of '{origin}' can open no WebSocket here. {hint}"
+        response = rejection(Rejected(403, FailureCode.FORBIDDEN, message))
+        await WebSocket(scope, receive, send).send_denial_response(response)
+
+    def _is_own(self, origin: str, headers: Headers) -> bool:
+        of_host = headers.get("sec-fetch-site") == "same-origin" or is_same_origin(origin, headers.get("host"))
+        return of_host or normalize_origin(origin) in self._origins
+
+
 def _name(host: str) -> str:
     """The name in a Host, without its port."""
     try:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".").encode("idna").decode()
     except ValueError:
         return host
+
+
+def _origin(url: str) -> str | None:
+    """That of a URL, as browsers write it; None if there can be no page at it."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return None
+    name = _name(parts.netloc)
+    return normalize_origin(f"{parts.scheme}://{f'[{name}]' if ':' in name else name}{port}")
 
 
 def _is_own(name: str) -> bool:

@@ -107,7 +107,10 @@ async def _listening(
         gate = gate_of(settings.oidc_issuer, settings.oidc_audience, reports_only=settings.oidc_report_only)
         limits = settings.limits
         names = _names(settings)
-        app = create_app(sessions, feed, gate=gate, limits=limits, default_tenant=default_tenant, names=names)
+        origins = [settings.public_url] if settings.public_url else []
+        app = create_app(
+            sessions, feed, gate=gate, limits=limits, default_tenant=default_tenant, names=names, origins=origins
+        )
         asking = asyncio.create_task(gate.prepare())
         try:
             async with listening(app, sock, leaving=feed.leave, closing=feed.close_all, limits=limits) as serving:

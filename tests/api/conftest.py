@@ -110,9 +110,10 @@ async def serving(
     gate: Gate = OPEN,
     limits: Limits = DEFAULT,
     names: Collection[str] | None = None,
+    origins: Collection[str] = (),
 ) -> AsyncIterator[str]:
     """A running server; gives its host and port."""
-    app = create_app(sessions, feed, gate=gate, limits=limits, names=names)
+    app = create_app(sessions, feed, gate=gate, limits=limits, names=names, origins=origins)
     with socket.create_server(("127.0.0.1", 0)) as sock:
         async with listening(app, sock, leaving=feed.leave, closing=lambda: None, limits=limits):
             yield f"127.0.0.1:{sock.getsockname()[1]}"

@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 
 from octomesh_graphql.api.listening import listening
 from octomesh_graphql.api.tokens import TOKEN_CHARACTERS
@@ -151,11 +151,95 @@ async def test_a_handshake_that_can_not_be_read_is_refused_at_once(api: Api, mor
         assert b" 400 " in await ended(reader)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("Sec-WebSocket-Protocol", "graphql-transport-ws;x"),
+        ("Sec-WebSocket-Protocol", "x" * 20_000 + ";"),
+        ("Sec-WebSocket-Version", "12"),
+        ("Sec-WebSocket-Key", "AAAA"),
+    ],
+)
+async def test_nor_is_one_with_a_wrong_field_and_both_in_the_form_of_all_answers(
+    api: Api, field: str, value: str
+) -> None:
+    right = "".join(f"{line}\r\n" for line in HANDSHAKE.splitlines() if not line.startswith(field))
+    async with connected(api) as (reader, writer):
+        writer.write(f"GET {api.path} HTTP/1.1\r\n{right}{field}: {value}\r\n\r\n".encode())
+        heard = await ended(reader)
+    assert len(heard) < 1_000
+    [(status, body)] = answers(heard)
+    [error] = json.loads(body)["errors"]
+    assert (status, error["extensions"]["code"]) == (400, "BAD_REQUEST")
+    assert field in error["message"]
+
+
 async def test_a_handshake_carries_the_longest_token_and_query_string(api: Api) -> None:
     more = f"Authorization: Bearer {'x' * TOKEN_CHARACTERS}\r\n"
     async with connected(api) as (reader, writer):
         writer.write(f"GET {api.path}?x={'x' * 16_000} HTTP/1.1\r\n{HANDSHAKE}{more}\r\n".encode())
         assert b" 101 " in await asyncio.wait_for(reader.readline(), 10)
+
+
+def fragmented(frames: int, payload: bytes) -> bytes:
+    """A ping in so many frames."""
+    ping = b'{"type": "ping"' + payload * (frames - 2) + b"}"
+    first, last = Frame(Opcode.TEXT, ping[:15], fin=False), Frame(Opcode.CONT, ping[-1:])
+    between = Frame(Opcode.CONT, payload, fin=False).serialize(mask=True) * (frames - 2)
+    return first.serialize(mask=True) + between + last.serialize(mask=True)
+
+
+@pytest.mark.parametrize("payload", [b"", b" "])
+async def test_a_message_comes_in_so_many_frames_and_no_more(api: Api, payload: bytes) -> None:
+    async with connected(api) as (reader, writer):
+        writer.write(f"GET {api.path} HTTP/1.1\r\n{HANDSHAKE}\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        for _ in range(2):  # each is counted anew
+            writer.write(fragmented(4_096, payload))
+            assert b"pong" in await asyncio.wait_for(reader.readuntil(b"}"), 10)
+        writer.write(fragmented(4_097, payload))
+        assert await ended(reader) == Frame(Opcode.CLOSE, Close(1009, "").serialize()).serialize(mask=False)
+
+
+async def test_the_longest_message_comes_in_frames_of_half_a_kibibyte(api: Api) -> None:
+    padded = '{"type": "ping"' + " " * (DEFAULT.message_bytes - 16) + "}"
+    async with api.socket() as client:
+        await client.ws.send(padded[at : at + 512] for at in range(0, len(padded), 512))
+        assert (await client.receive())["type"] == "pong"
+
+
+@pytest.mark.parametrize(
+    "early",
+    [
+        [Frame(Opcode.TEXT, b"\xff")],
+        [Frame(Opcode.CONT, b"")],
+        [Frame(Opcode.TEXT, b"", fin=False), *repeat(Frame(Opcode.CONT, b"", fin=False), 4_096)],
+    ],
+    ids=["no text", "no beginning", "no end"],
+)
+async def test_what_is_wrong_before_a_handshake_is_answered_ends_the_connection_and_is_no_fault(
+    caplog: pytest.LogCaptureFixture, early: list[Frame]
+) -> None:
+    arrived, gone = asyncio.Event(), asyncio.Event()
+
+    async def hesitant(ws: WebSocket) -> None:
+        arrived.set()
+        await ws.receive()
+        if (await ws.receive())["type"] == "websocket.disconnect":
+            gone.set()
+
+    app = Starlette(routes=[WebSocketRoute("/", hesitant)])
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        async with listening(app, door, leaving=lambda: None, closing=lambda: None, limits=DEFAULT):
+            reader, writer = await asyncio.open_connection(*door.getsockname())
+            writer.write(f"GET / HTTP/1.1\r\n{HANDSHAKE}\r\n".encode())
+            async with asyncio.timeout(10):
+                await arrived.wait()
+                writer.write(b"".join(frame.serialize(mask=True) for frame in early))
+                assert await ended(reader) == b""
+                await gone.wait()
+            writer.close()
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 async def test_crowds_of_frames_leave_others_their_turn_and_are_all_answered(api: Api) -> None:

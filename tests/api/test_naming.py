@@ -1,10 +1,11 @@
-"""By which names a server is asked that knows nobody."""
+"""By which names a server is asked that knows nobody, and from which origins any server is."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx2 as httpx
 import pytest
@@ -115,3 +116,98 @@ async def test_a_server_that_asks_who_one_is_or_is_open_to_all_answers_to_any_na
             f"ws://evil.example{PATHS[0]}", host=host, port=int(port), subprotocols=PROTOCOLS
         ):
             pass
+
+
+# Origins
+
+PUBLIC_URLS = [
+    "https://OctoMesh.example.com/panel/",
+    "http://[fd00::7]:8443",
+    "https://öl.example.com:443",
+    "http://x:y",
+]
+
+
+@pytest.fixture
+async def behind(sessions: Sessions, feed: Feed, store: TenantStore) -> AsyncIterator[str]:
+    """A server behind a proxy that asks it by another host than it is asked by."""
+    async with serving(sessions, feed, origins=PUBLIC_URLS) as address:
+        yield address
+
+
+@asynccontextmanager
+async def opened(base: str, path: str, **headers: str) -> AsyncIterator[Socket]:
+    """A WebSocket for a page. Raises InvalidStatus."""
+    async with websockets.connect(
+        f"ws://{base}{path}", subprotocols=PROTOCOLS, additional_headers=headers
+    ) as connection:
+        yield Socket(connection)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "http://octomesh.example.com",
+        "https://octomesh.example.com:8443",
+        "https://octomesh.example.com.evil.example",
+        "https://www.octomesh.example.com",
+        "http://127.0.0.1",
+        "https://x\te",
+        "http://x:y",
+        "https://[",
+        "null",
+        "*",
+        "",
+    ],
+)
+async def test_pages_of_another_origin_can_open_no_websocket(
+    behind: str, origin: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in PATHS:
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with opened(behind, path, Origin=origin):
+                pass
+        answer = refused.value.response
+        [error] = json.loads(answer.body)["errors"]
+        assert (answer.status_code, error["extensions"]["code"]) == (403, "FORBIDDEN")
+        assert "OCTOMESH_PUBLIC_URL" in error["message"]
+        assert answer.headers["x-request-id"]
+    told = [line for line in capsys.readouterr().out.splitlines() if "another origin" in line]
+    assert len(told) == len(PATHS)
+    assert all("OCTOMESH_PUBLIC_URL" in line and "\t" not in line for line in told)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://octomesh.example.com",
+        "https://octomesh.example.com:443",
+        "http://[fd00::7]:8443",
+        "https://xn--l-0ga.example.com",
+    ],
+)
+async def test_pages_that_come_from_the_public_url_can_whatever_host_a_proxy_asks_for_them(
+    behind: str, origin: str
+) -> None:
+    for path in PATHS:
+        async with opened(behind, path, Origin=origin) as socket:
+            await socket.send({"type": "connection_init"})
+            assert (await socket.receive())["type"] == "connection_ack"
+
+
+async def test_pages_of_the_host_that_is_asked_can_and_so_can_programs(behind: str) -> None:
+    for headers in ({}, {"Origin": f"http://{behind}"}, {"Origin": "https://a", "Sec-Fetch-Site": "same-origin"}):
+        async with opened(behind, PATHS[0], **headers):
+            pass
+
+
+async def test_an_origin_fits_a_line_of_the_log_whatever_is_in_it(
+    behind: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(websockets.InvalidStatus):
+        async with opened(behind, PATHS[0], Origin="https://" + "a" * 60_000):
+            pass
+    logged = capsys.readouterr().out.splitlines() + [record.getMessage() for record in caplog.records]
+    assert any("https://aaa" in line for line in logged)
+    assert all(len(line) < 800 for line in logged)

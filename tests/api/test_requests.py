@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+import websockets
 
 from tests.api.conftest import Api
 
@@ -16,3 +19,18 @@ async def test_a_path_fits_a_line_of_the_log_whatever_is_in_it(
     assert len(logged) == 1
     assert len(logged[0]) < 600
     assert "\u2028" not in logged[0]
+
+
+async def test_the_log_tells_how_a_handshake_was_answered(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    for path, headers in ((api.path, {"Origin": "https://evil.example"}), ("/nowhere", {})):
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await websockets.connect(f"ws://{api.base}{path}", additional_headers=headers)
+        assert refused.value.response.status_code == 403
+    async with api.socket():
+        pass
+    async with asyncio.timeout(10):
+        logged: list[str] = []
+        while len(logged) < 3:
+            logged += [line for line in capsys.readouterr().out.splitlines() if "WEBSOCKET" in line]
+            await asyncio.sleep(0.01)
+    assert [("403" in line, "101" in line) for line in logged] == [(True, False), (True, False), (False, True)]

@@ -15,9 +15,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
-from websockets.typing import Subprotocol
+from websockets.typing import Origin, Subprotocol
 
 from octomesh_graphql.store.embedded import find_mongod
 from octomesh_graphql.store.entities import TenantStore
@@ -222,6 +222,19 @@ def test_without_an_issuer_it_answers_only_to_names_that_no_stranger_can_choose(
             assert status(port, host) == 200
         for host in (f"evil.example:{port}", "example.com"):
             assert status(port, host) == 421
+
+
+def test_pages_that_come_from_the_public_url_can_open_websockets(connected_octomesh: Octomesh) -> None:
+    with (
+        reserved_port() as port,
+        connected_octomesh.started("serve", "--port", str(port), PUBLIC_URL="https://OctoMesh.example.com/") as server,
+    ):
+        server.until_logged("listening")
+        address, protocols = f"ws://127.0.0.1:{port}/agents/graphql", [Subprotocol("graphql-transport-ws")]
+        with connect(address, subprotocols=protocols, origin=Origin("https://octomesh.example.com")):
+            pass
+        with pytest.raises(InvalidStatus, match="403"):
+            connect(address, subprotocols=protocols, origin=Origin("https://evil.example"))
 
 
 def test_an_issuer_that_does_not_answer_keeps_no_server_from_listening_and_is_told_at_the_start(
