@@ -7,6 +7,7 @@ pause is done one after the other.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,7 +21,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
-from octomesh_graphql.api.errors import MESSAGE_CHARACTERS, FailureCode, failure, invalid
+from octomesh_graphql.api.errors import BUSY, MESSAGE_CHARACTERS, FailureCode, failure, invalid
 from octomesh_graphql.api.extents import Extent, extent_of, refusal, written_in
 from octomesh_graphql.limits import Limits
 from octomesh_graphql.store.mongo import patience
@@ -33,6 +34,10 @@ WORK: Final = 500
 
 LONG_EVENT: Final = 500
 """The same for an event, which many subscriptions may be told at once."""
+
+TURN_SECONDS: Final = 8.0
+"""How long work waits for its turn. What is left of the time of an operation is for the database, so that no answer
+takes longer when many wait."""
 
 DOCUMENTS_KEPT: Final = 256
 """Parsed and validated documents kept in memory: more than the distinct ones that real clients send."""
@@ -157,20 +162,26 @@ class BoundedDocuments(SchemaExtension):
         return await documents.validated(self._document, run.validation_rules, run.context.caller.id)
 
     async def on_execute(self) -> AsyncIterator[None]:
-        """No work waits for the database without end; subscriptions, which last, wait only for each of their events.
-
-        Work has no more time for the database because it waited for others, who may have waited for it too.
-        """
-        run, cost = self.execution_context, self._extent.cost
+        """No work waits for others, or for the database, without end; subscriptions, which last, wait only for each of
+        their events."""
         async with AsyncExitStack() as stack:
             if not self._extent.watched:
-                schema, sender = _served(run), run.context.caller.id
-                if cost >= LONG:
-                    await stack.enter_async_context(schema.long_work.turn(sender))
-                stack.enter_context(patience())
-                if LONG > cost >= WORK:
-                    await stack.enter_async_context(schema.work.turn(sender))
+                began = time.monotonic()
+                await self._wait_for_a_turn(stack)
+                stack.enter_context(patience(time.monotonic() - began))
             yield
+
+    async def _wait_for_a_turn(self, stack: AsyncExitStack) -> None:
+        """The stack ends it. Raises GraphQLError when others take too long."""
+        run, cost = self.execution_context, self._extent.cost
+        if cost < WORK:
+            return
+        queue: Queue = _served(run).long_work if cost >= LONG else _served(run).work
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await stack.enter_async_context(queue.turn(run.context.caller.id))
+        except TimeoutError as error:
+            raise failure(FailureCode.UNAVAILABLE, BUSY) from error
 
 
 def _served(run: ExecutionContext) -> Any:

@@ -44,7 +44,10 @@ class FailureCode(DescribedEnum):
     POOL_SERVED_BY_ANOTHER = "POOL_SERVED_BY_ANOTHER", "Another live operator serves the pool."
     POOL_NOT_CLAIMED = "POOL_NOT_CLAIMED", "The operator has not claimed the pool in this session."
     NOT_FOUND = "NOT_FOUND", "What an agent speaks of is not there, or is gone."
-    UNAVAILABLE = "UNAVAILABLE", "The database does not answer, or memory is short; try again in a moment."
+    UNAVAILABLE = (
+        "UNAVAILABLE",
+        "The database does not answer, memory is short, or too much is asked; try again in a moment.",
+    )
     INTERNAL = "INTERNAL", "A fault of the server; the `requestId` leads to it in the log."
 
 
@@ -55,6 +58,7 @@ MESSAGE_CHARACTERS: Final = 300
 """Longest message that quotes a client's own document."""
 
 NO_DATABASE: Final = "The database does not answer. Try again in a moment."
+BUSY: Final = "Too much is asked of the server. Try again in a moment."
 NO_MEMORY: Final = "The server has no memory left for that. Ask for less, or try again in a moment."
 
 

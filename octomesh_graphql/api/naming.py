@@ -26,6 +26,7 @@ log = structlog.get_logger()
 
 _NAME_CHARACTERS: Final = 100
 _ORIGIN_CHARACTERS: Final = 200
+_ORIGINS_TOLD: Final = 100  # in the log, each once; the log of requests has every refusal
 
 
 class OwnNames:
@@ -60,6 +61,7 @@ class OwnOrigins:
     def __init__(self, app: ASGIApp, urls: Collection[str]) -> None:
         self._app = app
         self._origins = {_origin(url) for url in urls} - {None}
+        self._told = set[str]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse it, or let it pass."""
@@ -70,7 +72,9 @@ class OwnOrigins:
             return
         origin, host = shown(origin, _ORIGIN_CHARACTERS), shown(headers.get("host", ""), _ORIGIN_CHARACTERS)
         hint = "If that is this server's own, set OCTOMESH_PUBLIC_URL."
-        log.warning("WebSocket refused to a page of another origin", origin=origin, host=host, hint=hint)
+        if origin not in self._told and len(self._told) < _ORIGINS_TOLD:
+            self._told.add(origin)
+            log.warning("WebSocket refused to a page of another origin", origin=origin, host=host, hint=hint)
         message = f"Pages of '{origin}' can open no WebSocket here. {hint}"
         response = rejection(Rejected(403, FailureCode.FORBIDDEN, message))
         await WebSocket(scope, receive, send).send_denial_response(response)

@@ -256,7 +256,8 @@ def _answer(result: ExecutionResult, media_type: str) -> Response:
     if result.data is not None or any(error.path for error in errors):
         return _response(200, body, media_type)
     del body["data"]  # nothing was run
-    return _response(_status(errors) if media_type == GRAPHQL_RESPONSE else 200, body, media_type)
+    status = _status(errors) if media_type == GRAPHQL_RESPONSE else 200
+    return _response(status, body, media_type, STOPS.headers if status == STOPS.status else None)
 
 
 def _status(errors: list[GraphQLError]) -> int:

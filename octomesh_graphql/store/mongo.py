@@ -127,7 +127,8 @@ _OPTIONS: Final[Mapping[str, Any]] = {
 }
 """Acknowledged means majority-committed and journaled; reads see what was acknowledged; nothing hangs beyond 10 s.
 While a primary is cut off from the other members but not from us, reads are as old as that cut until we hear of the
-next one, within two heartbeats; writes fail meanwhile. No read is older than one before it: see `Mongo._operation`."""
+next one, within two heartbeats; writes fail meanwhile. No read of a process is older than one before it: see
+`Mongo._operation`."""
 
 _HISTORY_LOST = (286, 280, 136)  # ChangeStreamHistoryLost, ChangeStreamFatalError, CappedPositionLost
 _SNAPSHOT_LOST = (239, 246)  # SnapshotTooOld, SnapshotUnavailable: an index was made meanwhile
@@ -352,7 +353,11 @@ class Mongo:
             async with _session(self._client) as session:
                 if self._seen is not None:
                     session.advance_operation_time(self._seen)
-                yield session
+                try:
+                    yield session
+                except asyncio.CancelledError:
+                    _lose(session)
+                    raise
                 self._see(session.operation_time)
 
     @asynccontextmanager
@@ -391,9 +396,10 @@ class ChangeStream:
 
 
 @contextmanager
-def patience() -> Iterator[None]:
-    """All operations of the block together have the time of one; beyond it they raise `MongoUnavailable` at once."""
-    with pymongo.timeout(PATIENCE_SECONDS):
+def patience(spent: float = 0.0) -> Iterator[None]:
+    """All operations of the block together have the time of one, less the seconds that are spent already; beyond it
+    they raise `MongoUnavailable` at once."""
+    with pymongo.timeout(PATIENCE_SECONDS - spent):
         yield
 
 
@@ -440,7 +446,17 @@ def _client(uri: str, driver: Driver) -> Any:
 
 def _is_lost(session: Any) -> bool:
     """Whether a connection broke meanwhile: then the driver uses the session for nothing else, and never ends it."""
-    return bool(getattr(session, "delegate", session)._server_session.dirty)
+    return bool(_server_session(session).dirty)
+
+
+def _lose(session: Any) -> None:
+    """Have the driver use the session for nothing else: a thread of Motor's may be at it still, and MongoDB keeps the
+    operations of a session waiting for each other."""
+    _server_session(session).mark_dirty()
+
+
+def _server_session(session: Any) -> Any:
+    return getattr(session, "delegate", session)._server_session
 
 
 def _session(client: Any) -> Session:

@@ -14,6 +14,7 @@ from graphql import GraphQLError
 from octomesh_graphql.api import documents as reading
 from octomesh_graphql.api.admitting import OPEN
 from octomesh_graphql.api.documents import CHARACTERS_KEPT, DOCUMENTS_KEPT, Documents, Queue, parsed
+from octomesh_graphql.api.errors import BUSY
 from octomesh_graphql.api.extents import extent_of, refusal, written_in
 from octomesh_graphql.api.schema import build_schema
 from octomesh_graphql.api.visiting import TenantVisit
@@ -264,6 +265,27 @@ async def test_what_takes_a_while_is_done_a_few_at_a_time(store: TenantStore, se
             await stack.enter_async_context(schema.work.turn(context.caller.id))
         page = "{ pools(first: 100) { nodes { rtId name description rtVersion deploymentState } } }"
         waiting = asyncio.create_task(schema.execute(page, context_value=context))
-        assert (await schema.execute("{ pools { totalCount } }", context_value=context)).data
+        for _ in range(30):
+            assert (await schema.execute("{ pools { totalCount } }", context_value=context)).data
         assert not waiting.done()
     assert (await waiting).data
+
+
+async def test_who_waits_too_long_for_a_turn_is_told_that_too_much_is_asked(
+    store: TenantStore, sessions: Sessions, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "TURN_SECONDS", 0.3)
+    schema, visit = build_schema(), TenantVisit(OPEN, sessions, feed, "r", tenant_id=store.tenant.id)
+    await visit.enter(None)
+    context = await visit.context()
+
+    async def told() -> list[tuple[str, str]]:
+        result = await schema.execute(f"{{ {LARGE} }}", context_value=context)
+        async with aclosing(await schema.stream(f"{{ {LARGE} }}", context_value=visit)) as results:
+            streamed: Any = await anext(results)
+        errors = [*(result.errors or ()), *(streamed.errors or ())]
+        return [(error.extensions["code"], error.message) for error in errors]
+
+    async with schema.long_work.turn("somebody"):
+        assert await told() == [("UNAVAILABLE", BUSY)] * 2
+    assert await told() == []

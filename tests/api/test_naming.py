@@ -174,7 +174,7 @@ async def test_pages_of_another_origin_can_open_no_websocket(
         assert "OCTOMESH_PUBLIC_URL" in error["message"]
         assert answer.headers["x-request-id"]
     told = [line for line in capsys.readouterr().out.splitlines() if "another origin" in line]
-    assert len(told) == len(PATHS)
+    assert len(told) == 1
     assert all("OCTOMESH_PUBLIC_URL" in line and "\t" not in line for line in told)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from octomesh_graphql.api import documents
 from octomesh_graphql.api.over_http import GRAPHQL_RESPONSE, JSON, Rejected, understood
 from octomesh_graphql.limits import DEFAULT
 from tests.api.conftest import Api, limited
@@ -208,3 +209,13 @@ async def test_who_does_not_ask_for_a_page_gets_none(api: Api, accept: str | Non
     answer = await api.http.get(api.path, headers={"accept": accept} if accept else {})
     assert answer.status_code == 400
     assert answer.headers["content-type"].startswith(JSON)
+
+
+async def test_who_is_not_served_because_of_others_is_told_when_to_come_back(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "TURN_SECONDS", 0.0)
+    body = json.dumps({"query": "{ adapters(first: 500) { nodes { name } } }"})
+    answer = await api.http.post(api.path, content=body, headers=POST | {"accept": GRAPHQL_RESPONSE})
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (503, "UNAVAILABLE")
+    assert answer.headers["retry-after"] == "2"

@@ -194,3 +194,29 @@ async def test_what_failed_need_not_have_been_seen(registry: Registry, overheard
     assert overhearing.times[-1] > committed
     await mongo.find_one(database, "things", {})
     assert overhearing.asked_after() == committed
+
+
+@both_drivers
+async def test_nobody_waits_behind_a_write_that_was_given_up(mongo: Mongo, registry: Registry) -> None:
+    database, locked, done = registry.system, asyncio.Event(), asyncio.Event()
+    await mongo.insert(database, "things", [{"_id": 1}])
+
+    async def hold(session: Session) -> None:
+        await mongo.update(database, "things", {"_id": 1}, {"$set": {"held": True}}, session=session)
+        locked.set()
+        await done.wait()
+
+    holding = asyncio.create_task(mongo.transact(hold))
+    await locked.wait()
+    given_up = asyncio.create_task(mongo.update(database, "things", {"_id": 1}, {"$set": {"late": True}}))
+    await asyncio.sleep(0.2)
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    try:
+        async with asyncio.timeout(5):
+            for number in range(3):
+                await mongo.insert(database, "others", [{"_id": number}])
+    finally:
+        done.set()
+        await holding
