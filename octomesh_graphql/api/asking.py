@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
+
+from octomesh_graphql.domain.text import layers
 
 DEEPEST: Final = 200
 """Levels to which JSON may be nested: far more than a configuration may have, and a fifth of what Python can walk."""
@@ -32,20 +35,11 @@ def json_in(data: bytes | str, what: str) -> Any:
         raise _too_deep(what) from error
     except ValueError as error:
         raise Unclear(f"{what} is not JSON in UTF-8.") from error
-    if text.count("[") + text.count("{") > DEEPEST and _is_deeper(value, DEEPEST):
-        raise _too_deep(what)
+    if text.count("[") + text.count("{") > DEEPEST:
+        beyond = next(islice(layers(value), DEEPEST, None), [])
+        if any(isinstance(each, dict | list) for each in beyond):
+            raise _too_deep(what)
     return value
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    """Whether lists and objects are nested to more levels, found without recursion."""
-    layer = [value]
-    for _ in range(levels + 1):
-        inner = [each.values() if isinstance(each, dict) else each for each in layer if isinstance(each, dict | list)]
-        if not inner:
-            return False
-        layer = [value for values in inner for value in values]
-    return True
 
 
 def _too_deep(what: str) -> Unclear:

@@ -67,7 +67,7 @@ class Queue:
         self._lines = WeakValueDictionary[str, asyncio.Semaphore]()
 
     @asynccontextmanager
-    async def turn(self, sender: str) -> AsyncIterator[None]:
+    async def turn(self, sender: str = "") -> AsyncIterator[None]:
         """Wait for a turn, which is the block's."""
         own = self._lines.setdefault(sender, asyncio.Semaphore(self._of_each))
         async with own, self._free:

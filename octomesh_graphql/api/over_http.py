@@ -34,6 +34,9 @@ _EXACT: Final = 2
 _TYPE_CHARACTERS: Final = 200
 """As much of a Content-Type as is read; what comes behind says nothing about JSON."""
 
+_UNAVAILABLE: Final = 503
+_SOON: Final = {"retry-after": "2"}
+
 _READS: Final = {OperationType.QUERY}
 _WRITES: Final = {OperationType.QUERY, OperationType.MUTATION}
 
@@ -43,7 +46,7 @@ _STATUS: Final = {
     "TENANT_NOT_FOUND": 404,
     "RATE_LIMITED": 429,
     "INTERNAL": 500,
-    "UNAVAILABLE": 503,
+    "UNAVAILABLE": _UNAVAILABLE,
 }
 """For operations that were not run, where the client understands statuses; all others are 400."""
 
@@ -60,7 +63,7 @@ class Rejected(Exception):
 
 def unavailable(message: str) -> Rejected:
     """What whoever comes back in a moment may find better."""
-    return Rejected(503, FailureCode.UNAVAILABLE, message, {"retry-after": "2"})
+    return Rejected(_UNAVAILABLE, FailureCode.UNAVAILABLE, message, _SOON)
 
 
 STOPS: Final = unavailable("The server stops. Try again in a moment.")
@@ -257,7 +260,7 @@ def _answer(result: ExecutionResult, media_type: str) -> Response:
         return _response(200, body, media_type)
     del body["data"]  # nothing was run
     status = _status(errors) if media_type == GRAPHQL_RESPONSE else 200
-    return _response(status, body, media_type, STOPS.headers if status == STOPS.status else None)
+    return _response(status, body, media_type, _SOON if status == _UNAVAILABLE else None)
 
 
 def _status(errors: list[GraphQLError]) -> int:

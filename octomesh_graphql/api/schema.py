@@ -79,8 +79,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         return self._in_turn() if self._events_are_long else super().execute_operation(serially)
 
     async def _in_turn(self) -> Any:
-        async with cast(Any, self.schema)._strawberry_schema.telling:
-            await asyncio.sleep(0)  # or all would have their turns before anybody else
+        async with cast(Any, self.schema)._strawberry_schema.telling.turn():
             told = super().execute_operation()
             return await told if self.is_awaitable(told) else told
 
@@ -100,7 +99,7 @@ class ServedSchema(strawberry.Schema):
         self.documents = Documents(self._schema, limits)
         self.work = Queue(at_once=8, of_each=4)
         self.long_work = Queue()
-        self.telling = asyncio.Lock()
+        self.telling = Queue()
         for optional in _optional_values(self._schema):
             if optional.default_value is None:
                 optional.default_value = Undefined  # absent is absent: nobody needs to read `= null` everywhere

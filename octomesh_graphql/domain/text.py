@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 from octomesh_graphql.domain.problem import InvalidValue
@@ -123,7 +124,7 @@ def port_problems(port: int | None, health_path: str | None) -> Iterator[Invalid
 def configuration_problems(configuration: Any) -> Iterator[InvalidValue]:
     """Why a configuration can't be taken, if it can't."""
     path = ("configuration",)
-    if _depth(configuration) > CONFIGURATION_DEPTH:
+    if next(islice(layers(configuration), CONFIGURATION_DEPTH + 1, None), None):
         yield InvalidValue(
             message=f"The configuration is nested more than {CONFIGURATION_DEPTH} levels deep.", path=path
         )
@@ -190,16 +191,14 @@ def _too_long(field: str, subject: str, length: int, limit: int) -> InvalidValue
     return InvalidValue(message=f"{subject} has {length:,} characters; at most {limit:,} are kept.", path=(field,))
 
 
-def _depth(value: Any) -> int:
-    """How deeply lists and objects are nested, counted without recursion."""
-    deepest = 0
-    waiting = [(value, 0)]
-    while waiting and deepest <= CONFIGURATION_DEPTH:
-        current, depth = waiting.pop()
-        deepest = max(deepest, depth)
-        children = current.values() if isinstance(current, dict) else current if isinstance(current, list) else ()
-        waiting.extend((child, depth + 1) for child in children)
-    return deepest
+def layers(value: Any) -> Iterator[list[Any]]:
+    """A JSON value, what its list or object holds, what the lists and objects there hold, and so on, as long as there
+    is anything: without recursion, so nothing is nested too deeply for this."""
+    layer = [value]
+    while layer:
+        yield layer
+        held = [each.values() if isinstance(each, dict) else each for each in layer if isinstance(each, dict | list)]
+        layer = [each for values in held for each in values]
 
 
 def same_json(one: Any, other: Any) -> bool:

@@ -203,7 +203,7 @@ async def test_long_events_are_told_one_after_the_other(store: TenantStore, sess
             first: Any = await anext(changes)
             return first.data
 
-    async with schema.telling:
+    async with schema.telling.turn():
         waiting = asyncio.create_task(first_of("adapters(first: 500) { nodes { rtId } }"))
         async with asyncio.timeout(10):
             assert await first_of("rtId name")
