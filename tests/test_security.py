@@ -22,6 +22,7 @@ from octomesh_graphql.cli.running import CommandFailed
 from octomesh_graphql.settings import load_for_server
 from octomesh_graphql.store.mongo import Driver, Mongo, MongoCommandFailed, run_admin_command
 from octomesh_graphql.store.tenants import Registry
+from tests.abandoning import left_open
 from tests.faults.database import Member
 from tests.issuing import AUDIENCE, TestIssuer
 from tests.ports import reserved_port
@@ -127,6 +128,10 @@ async def life(guarded: Guarded, uri: str, prefix: str, driver: Driver = Driver.
         await guarded.command(without, f"{prefix}{DEMO}")
         registry.forget_all()
         await registry.open(DEMO)
+        async with left_open(uri, registry.system, "leases", {}):
+            [abandoned] = await mongo.idle_transactions()
+            await mongo.end_transaction(abandoned.session)
+            assert await mongo.idle_transactions() == []
         await registry.delete(DEMO)
 
 

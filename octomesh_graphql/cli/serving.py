@@ -21,6 +21,7 @@ from octomesh_graphql.actions.sweeping import sweeping
 from octomesh_graphql.cli.database import Database, connected, own_database
 from octomesh_graphql.cli.running import CommandFailed
 from octomesh_graphql.settings import Settings, is_loopback, load_for_server
+from octomesh_graphql.store.abandoned import ending_abandoned
 from octomesh_graphql.store.feed import Feed
 from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.tenants import Registry
@@ -79,7 +80,7 @@ async def _serve(settings: Settings, program: _Program) -> None:
         url = settings.public_url or here
         async with own_database(settings) as database:
             log.info("starting", version=__version__, database=database.where)
-            async with connected(settings, database) as registry:
+            async with connected(settings, database) as registry, ending_abandoned(registry.mongo):
                 await program.prepare(registry)
                 sessions = Sessions(registry, settings.lease_seconds)
                 await sessions.prepare()

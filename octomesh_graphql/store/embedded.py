@@ -36,7 +36,6 @@ _FLAGS: Final = (
     *("--wiredTigerCacheSizeGB", "0.25"),  # the least MongoDB takes; its default is half of the memory
     *("--oplogSize", "990"),  # MB; the default is 5 % of the disk
     *("--setParameter", "diagnosticDataCollectionEnabled=false"),  # 200 MB that nobody would read
-    *("--setParameter", "transactionLifetimeLimitSeconds=15"),  # a killed server's holds what it wrote; usual are 60
     "--quiet",
 )
 _READY_SECONDS: Final = 40.0

@@ -11,7 +11,8 @@ import contextvars
 import inspect
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC
 from enum import Enum
 from typing import Any, Final, Self, TypeVar
@@ -42,6 +43,7 @@ __all__ = [
     "Document",
     "Driver",
     "Duplicate",
+    "IdleTransaction",
     "IndexModel",
     "Mongo",
     "MongoCommandFailed",
@@ -98,6 +100,17 @@ class ChangeHistoryLost(Exception):
     """The changes behind a position, or the state at a time, are no longer kept."""
 
 
+@dataclass(frozen=True)
+class IdleTransaction:
+    """An open transaction in which nothing is done at the moment: equal to what it was as long as nothing is."""
+
+    session: bytes
+    number: int
+    worked_micros: int
+    client: str
+    """Address of who began it."""
+
+
 PATIENCE_SECONDS: Final = 10.0
 """How long an operation may take, and so may all together that one request needs: see `patience`."""
 
@@ -105,8 +118,8 @@ _CONNECTIONS: Final = 50
 """Operations and transactions under way at once in a process. Beyond that callers queue here and not in the driver,
 because PyMongo's asynchronous pool hands out connections unfairly when callers outnumber them."""
 
-_OPEN_SECONDS: Final = 60.0
-"""How long MongoDB lets a transaction be open; then it ends it by itself."""
+_APP_NAME: Final = "octomesh"
+"""By which MongoDB knows our connections."""
 
 _STREAMS: Final = 20
 """Connections to spare for change streams, each of which holds one while it waits."""
@@ -123,7 +136,7 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "maxPoolSize": _CONNECTIONS + _STREAMS,
     "tz_aware": True,
     "tzinfo": UTC,
-    "appname": "octomesh",
+    "appname": _APP_NAME,
 }
 """Acknowledged means majority-committed and journaled; reads see what was acknowledged; nothing hangs beyond 10 s.
 While a primary is cut off from the other members but not from us, reads are as old as that cut until we hear of the
@@ -169,11 +182,10 @@ class Mongo:
             await asyncio.gather(*mongo._endings, return_exceptions=True)
             await _settled(client.close())
 
-    async def command(self, database: str, command: Mapping[str, Any], *, session: Session = None) -> Document:
+    async def command(self, database: str, command: Mapping[str, Any]) -> Document:
         """Run one command, for instance `{"ping": 1}`. The first key is the command."""
-        async with self._turn_for(session):
-            target = self._client[database]
-            return dict(await target.command(dict(command), session=session, codec_options=_PLAIN))
+        async with self._in_turn():
+            return await self._commanded(database, command)
 
     async def present(self) -> Timestamp:
         """A time up to which everything is committed for good: whatever reads from now on sees it."""
@@ -270,12 +282,12 @@ class Mongo:
 
     async def create_indexes(self, database: str, collection: str, indexes: Sequence[IndexModel]) -> None:
         """Make sure that they exist, and with them the collection."""
-        async with self._turn_for():
+        async with self._in_turn():
             await self._client[database][collection].create_indexes(indexes)
 
     async def drop_database(self, database: str) -> None:
         """Remove a database with all that is in it."""
-        async with self._turn_for():
+        async with self._in_turn():
             await self._client.drop_database(database)
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
@@ -287,26 +299,42 @@ class Mongo:
                     return await work(session)
             finally:
                 if _is_lost(session):
-                    self._end_later(session.session_id)
+                    self._end_later(session.session_id["id"])
 
-    def _end_later(self, session_id: Mapping[str, Any]) -> None:
+    def _end_later(self, session: bytes) -> None:
         """End a transaction that may be open because its abort was lost: nobody else could write what it has written.
 
-        If it was committed, that stays so.
+        What can't be ended now is left to whoever looks for abandoned ones.
         """
         outside = contextvars.Context()  # the time of who began it may be up
-        ending = asyncio.get_running_loop().create_task(self._end(session_id), context=outside)
+        ending = asyncio.get_running_loop().create_task(self._tried_to_end(session), context=outside)
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
 
-    async def _end(self, session_id: Mapping[str, Any]) -> None:
-        with suppress(TimeoutError, MongoCommandFailed):  # it has ended by itself, or we may not
-            async with asyncio.timeout(_OPEN_SECONDS):
-                while True:
-                    with suppress(MongoUnavailable):
-                        await self.command("admin", {"killSessions": [dict(session_id)]})
-                        return
-                    await asyncio.sleep(0.5)
+    async def _tried_to_end(self, session: bytes) -> None:
+        with suppress(MongoUnavailable, MongoCommandFailed):
+            await self.end_transaction(session)
+
+    async def idle_transactions(self) -> list[IdleTransaction]:
+        """Those of all our processes. Raises `MongoCommandFailed` where MongoDB does not tell."""
+        current = {"allUsers": False, "idleSessions": True}  # of all users nobody may ask without a role for it
+        idle = {"type": "idleSession", "appName": _APP_NAME, "transaction": {"$exists": True}}
+        answer = await self._urgent(
+            {"aggregate": 1, "pipeline": [{"$currentOp": current}, {"$match": idle}], "cursor": {}}
+        )
+        return [_idle_transaction(found) for found in answer["cursor"]["firstBatch"]]
+
+    async def end_transaction(self, session: bytes) -> None:
+        """End the transaction that is open in this session. If it was committed, that stays so."""
+        await self._urgent({"killSessions": [{"id": session}]})
+
+    async def _urgent(self, command: Mapping[str, Any]) -> Document:
+        """Without a turn: those who have them may be waiting for just this."""
+        with _translated():
+            return await self._commanded("admin", command)
+
+    async def _commanded(self, database: str, command: Mapping[str, Any]) -> Document:
+        return dict(await self._client[database].command(dict(command), codec_options=_PLAIN))
 
     @asynccontextmanager
     async def watch(
@@ -345,25 +373,26 @@ class Mongo:
         """A turn for one operation, and the session that sees whatever was seen before, whichever member answered.
 
         A new primary has all that was acknowledged, but shows it only when it has learned that a majority has it too.
+        A transaction has one turn, and its own session, for all of its operations.
         """
-        async with self._turn_for(transaction):
-            if transaction is not None:
+        if transaction is not None:
+            with _translated():
                 yield transaction
-                return
-            async with _session(self._client) as session:
-                if self._seen is not None:
-                    session.advance_operation_time(self._seen)
-                try:
-                    yield session
-                except asyncio.CancelledError:
-                    _lose(session)
-                    raise
-                self._see(session.operation_time)
+            return
+        async with self._in_turn(), _session(self._client) as session:
+            if self._seen is not None:
+                session.advance_operation_time(self._seen)
+            try:
+                yield session
+            except asyncio.CancelledError:
+                _lose(session)
+                raise
+            self._see(session.operation_time)
 
     @asynccontextmanager
-    async def _turn_for(self, transaction: Session = None) -> AsyncIterator[None]:
-        """A turn. A transaction has one for all of its operations."""
-        async with self._turn if transaction is None else nullcontext():
+    async def _in_turn(self) -> AsyncIterator[None]:
+        """One of so many at once."""
+        async with self._turn:
             with _translated():
                 yield
 
@@ -442,6 +471,16 @@ def _client(uri: str, driver: Driver) -> Any:
             "mongodb://user:password@host1:27017,host2:27017/?replicaSet=rs0, with the special characters of user and "
             "password percent-encoded."
         ) from error
+
+
+def _idle_transaction(found: Document) -> IdleTransaction:
+    transaction = found["transaction"]
+    return IdleTransaction(
+        session=found["lsid"]["id"],
+        number=transaction["parameters"]["txnNumber"],
+        worked_micros=transaction["timeActiveMicros"],
+        client=found.get("client", ""),
+    )
 
 
 def _is_lost(session: Any) -> bool:

@@ -73,8 +73,16 @@ async def kill_a_server(there: Installation) -> None:
     server = there.dice.choice(there.servers)
     server.send(signal.SIGKILL)
     await server.ended()
+    there.database.wires[0].heal()
     await asyncio.sleep(there.dice.uniform(0, 1))
     await server.start()
+
+
+async def kill_a_server_as_it_writes(there: Installation) -> None:
+    """One of the servers is killed while MongoDB's answers are under way, and with them its transactions open."""
+    there.database.wires[0].swallow(Way.BACK)
+    await asyncio.sleep(0.3)
+    await kill_a_server(there)
 
 
 async def stop_a_server(there: Installation) -> None:
@@ -96,6 +104,7 @@ FAULTS = [
     swallow_answers,
     slow_the_wire,
     kill_a_server,
+    kill_a_server_as_it_writes,
     stop_a_server,
 ]
 

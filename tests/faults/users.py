@@ -97,9 +97,10 @@ class Users:
         assert self.wrong == []
 
     async def rest(self) -> None:
-        """Begin nothing new, and wait for what was begun."""
+        """Begin nothing new, and wait for what was begun: nobody's entity stays locked."""
         self._resting = True
-        await self._work
+        async with asyncio.timeout(STANDSTILL_SECONDS + ALL_WELL_SECONDS):
+            await self._work
 
     async def got_on(self) -> None:
         """Wait until ten more things were acknowledged."""
