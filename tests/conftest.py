@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from octomesh_graphql.store.abandoned import ending_abandoned
 from octomesh_graphql.store.embedded import embedded_mongod
 from octomesh_graphql.store.entities import TenantStore
 from octomesh_graphql.store.feed import Feed
-from octomesh_graphql.store.mongo import Driver, Mongo, MongoUnavailable
+from octomesh_graphql.store.mongo import Driver, Mongo
 from octomesh_graphql.store.sessions import Sessions
 from octomesh_graphql.store.tenants import Registry
 from tests.builders import NOW
@@ -110,19 +111,9 @@ async def issuer() -> AsyncIterator[TestIssuer]:
 
 
 async def drop_databases(registry: Registry) -> None:
-    """Remove what the registry left. What a killed server was writing, MongoDB holds for up to 15 seconds."""
+    """Remove what the registry left, also what a killed server was writing."""
     mine = {"name": {"$regex": f"^{registry.prefix}"}}
-    answer = await registry.mongo.command("admin", {"listDatabases": 1, "nameOnly": True, "filter": mine})
-    for database in answer["databases"]:
-        async with asyncio.timeout(40):
-            while not await _dropped(registry.mongo, database["name"]):
-                pass
-
-
-async def _dropped(mongo: Mongo, database: str) -> bool:
-    """Whether it is gone; no, when somebody holds it for longer than an operation may take."""
-    try:
-        await mongo.drop_database(database)
-    except MongoUnavailable:
-        return False
-    return True
+    async with ending_abandoned(registry.mongo):
+        answer = await registry.mongo.command("admin", {"listDatabases": 1, "nameOnly": True, "filter": mine})
+        for database in answer["databases"]:
+            await registry.mongo.drop_database(database["name"])

@@ -130,7 +130,7 @@ async def life(guarded: Guarded, uri: str, prefix: str, driver: Driver = Driver.
         await registry.open(DEMO)
         async with left_open(uri, registry.system, "leases", {}):
             [abandoned] = await mongo.idle_transactions()
-            await mongo.end_transaction(abandoned.session)
+            await mongo.end_transactions([abandoned.session])
             assert await mongo.idle_transactions() == []
         await registry.delete(DEMO)
 

@@ -40,12 +40,13 @@ class Requests:
     async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.monotonic()
         status: list[int] = []
+        opened = False
 
         async def sending(message: Message) -> None:
-            if message["type"] == "websocket.accept":
-                status.append(101)
-            if message["type"] == "websocket.close":
-                status.append(403)  # which is what a handshake is answered that was not accepted
+            nonlocal opened
+            opened = opened or message["type"] == "websocket.accept"
+            if message["type"] == "websocket.close" and not opened:
+                status.append(403)  # which is what the handshake is answered
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 status.append(message["status"])
                 MutableHeaders(scope=message).setdefault("X-Request-ID", scope["request_id"])
@@ -59,7 +60,7 @@ class Requests:
             raise
         finally:
             seconds = time.monotonic() - started
-            answered = status[0] if status else 499
+            answered = status[0] if status else 101 if opened else 499
             self._metrics.answered(scope["type"], answered, seconds)
             if scope["path"] not in _QUIET or answered >= 500:
                 _logged(scope, answered, seconds)

@@ -7,11 +7,10 @@ client; Motor's differs in what is awaited, which `_settled` evens out, so eithe
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from enum import Enum
@@ -108,7 +107,7 @@ class IdleTransaction:
     number: int
     worked_micros: int
     client: str
-    """Address of who began it."""
+    """Address of who worked in it last."""
 
 
 PATIENCE_SECONDS: Final = 10.0
@@ -166,20 +165,15 @@ class Mongo:
         self._client = client
         self._turn = asyncio.Semaphore(_CONNECTIONS)
         self._seen: Timestamp | None = None
-        self._endings: set[asyncio.Task[None]] = set()
 
     @classmethod
     @asynccontextmanager
     async def connect(cls, uri: str, driver: Driver = Driver.MOTOR) -> AsyncIterator[Self]:
         """Connected until the block ends. Raises `MongoUnavailable`; the message is for the person at the console."""
         client = _client(uri, driver)
-        mongo = cls(client)
         try:
-            yield mongo
+            yield cls(client)
         finally:
-            for ending in mongo._endings:
-                ending.cancel()
-            await asyncio.gather(*mongo._endings, return_exceptions=True)
             await _settled(client.close())
 
     async def command(self, database: str, command: Mapping[str, Any]) -> Document:
@@ -291,42 +285,25 @@ class Mongo:
             await self._client.drop_database(database)
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
-        """Run `work` in one transaction: all of it is stored, or nothing."""
-        async with self._operation() as session:
-            try:
-                # Not `with_transaction`: it repeats a commit for two minutes, whatever time-out there is.
-                async with await _settled(session.start_transaction()):
-                    return await work(session)
-            finally:
-                if _is_lost(session):
-                    self._end_later(session.session_id["id"])
+        """Run `work` in one transaction: all of it is stored, or nothing.
 
-    def _end_later(self, session: bytes) -> None:
-        """End a transaction that may be open because its abort was lost: nobody else could write what it has written.
-
-        What can't be ended now is left to whoever looks for abandoned ones.
+        One that breaks off stays open, and what it has written locked, until somebody ends it: `ending_abandoned` does.
         """
-        outside = contextvars.Context()  # the time of who began it may be up
-        ending = asyncio.get_running_loop().create_task(self._tried_to_end(session), context=outside)
-        self._endings.add(ending)
-        ending.add_done_callback(self._endings.discard)
-
-    async def _tried_to_end(self, session: bytes) -> None:
-        with suppress(MongoUnavailable, MongoCommandFailed):
-            await self.end_transaction(session)
+        # Not `with_transaction`: it repeats a commit for two minutes, whatever time-out there is.
+        async with self._operation() as session, await _settled(session.start_transaction()):
+            return await work(session)
 
     async def idle_transactions(self) -> list[IdleTransaction]:
         """Those of all our processes. Raises `MongoCommandFailed` where MongoDB does not tell."""
         current = {"allUsers": False, "idleSessions": True}  # of all users nobody may ask without a role for it
         idle = {"type": "idleSession", "appName": _APP_NAME, "transaction": {"$exists": True}}
-        answer = await self._urgent(
-            {"aggregate": 1, "pipeline": [{"$currentOp": current}, {"$match": idle}], "cursor": {}}
-        )
+        pipeline = [{"$currentOp": current}, {"$match": idle}]
+        answer = await self._urgent({"aggregate": 1, "pipeline": pipeline, "cursor": {"batchSize": _BATCH}})
         return [_idle_transaction(found) for found in answer["cursor"]["firstBatch"]]
 
-    async def end_transaction(self, session: bytes) -> None:
-        """End the transaction that is open in this session. If it was committed, that stays so."""
-        await self._urgent({"killSessions": [{"id": session}]})
+    async def end_transactions(self, sessions: Sequence[bytes]) -> None:
+        """End what is open in these sessions. What was committed stays so."""
+        await self._urgent({"killSessions": [{"id": session} for session in sessions]})
 
     async def _urgent(self, command: Mapping[str, Any]) -> Document:
         """Without a turn: those who have them may be waiting for just this."""
@@ -483,19 +460,10 @@ def _idle_transaction(found: Document) -> IdleTransaction:
     )
 
 
-def _is_lost(session: Any) -> bool:
-    """Whether a connection broke meanwhile: then the driver uses the session for nothing else, and never ends it."""
-    return bool(_server_session(session).dirty)
-
-
 def _lose(session: Any) -> None:
     """Have the driver use the session for nothing else: a thread of Motor's may be at it still, and MongoDB keeps the
     operations of a session waiting for each other."""
-    _server_session(session).mark_dirty()
-
-
-def _server_session(session: Any) -> Any:
-    return getattr(session, "delegate", session)._server_session
+    getattr(session, "delegate", session)._server_session.mark_dirty()
 
 
 def _session(client: Any) -> Session:

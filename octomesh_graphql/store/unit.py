@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -17,12 +18,12 @@ from octomesh_graphql.domain.problem import Refused
 from octomesh_graphql.domain.transition import Transition, transitions
 from octomesh_graphql.store.answers import already_given, given, giving
 from octomesh_graphql.store.entities import Step, TenantStore, Write
-from octomesh_graphql.store.mongo import Duplicate, MongoUnavailable, Raced
+from octomesh_graphql.store.mongo import PATIENCE_SECONDS, Duplicate, MongoUnavailable, Raced
 
 E = TypeVar("E", bound=CommunicationEntity)
 T = TypeVar("T")
 
-_ATTEMPTS: Final = 100  # far beyond what a line of losers needs; then something else is wrong
+_ATTEMPTS: Final = 100  # far beyond what an answer needs to be there; then something else is wrong
 
 
 class Unit:
@@ -142,9 +143,12 @@ async def _written(store: TenantStore, attempt: Callable[[], Awaitable[T]]) -> T
 
 
 async def _insisted(attempt: Callable[[], Awaitable[T]]) -> T:
-    for number in range(_ATTEMPTS):
+    until = time.monotonic() + PATIENCE_SECONDS  # somebody who was killed may hold what is wanted for half of that
+    longest = 0.001
+    while time.monotonic() < until:
         try:
             return await attempt()
         except Raced:
-            await asyncio.sleep(random.uniform(0, min(0.001 * 2**number, 0.1)))
+            await asyncio.sleep(random.uniform(0, longest))
+            longest = min(2 * longest, 0.1)
     raise MongoUnavailable("Too many writers want to change the same entity; try again in a moment.")

@@ -6,7 +6,11 @@ import asyncio
 
 import pytest
 import websockets
+from starlette.types import Message, Receive, Scope, Send
 
+from octomesh_graphql.api.metrics import Metrics
+from octomesh_graphql.api.requests import Requests
+from octomesh_graphql.store.feed import Feed
 from tests.api.conftest import Api
 
 
@@ -34,3 +38,24 @@ async def test_the_log_tells_how_a_handshake_was_answered(api: Api, capsys: pyte
             logged += [line for line in capsys.readouterr().out.splitlines() if "WEBSOCKET" in line]
             await asyncio.sleep(0.01)
     assert [("403" in line, "101" in line) for line in logged] == [(True, False), (True, False), (False, True)]
+
+
+async def test_a_websocket_that_breaks_after_it_was_opened_counts_as_a_fault_of_ours(
+    feed: Feed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+        raise LookupError
+
+    async def nothing() -> Message:
+        raise AssertionError
+
+    async def sent(message: Message) -> None:
+        pass
+
+    metrics = Metrics(feed)
+    scope = {"type": "websocket", "path": "/somewhere", "headers": []}
+    with pytest.raises(LookupError):
+        await Requests(app, metrics)(scope, nothing, sent)
+    assert b'octomesh_requests_total{kind="websocket",status="500"} 1.0' in metrics.text()
+    assert "500" in capsys.readouterr().out

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from octomesh_graphql.store.abandoned import ending_abandoned
 from octomesh_graphql.store.mongo import Driver, Mongo, MongoUnavailable, Raced
 from tests.faults.database import Database
 from tests.faults.users import ALL_WELL_SECONDS
@@ -16,7 +17,11 @@ from tests.faults.users import ALL_WELL_SECONDS
 
 @pytest.mark.parametrize("driver", list(Driver), ids=lambda driver: driver.name)
 async def test_what_it_had_written_can_soon_be_written_by_others(tmp_path: Path, driver: Driver) -> None:
-    async with Database(tmp_path).running() as database, Mongo.connect(database.uri, driver) as mongo:
+    async with (
+        Database(tmp_path).running() as database,
+        Mongo.connect(database.uri, driver) as mongo,
+        ending_abandoned(mongo),
+    ):
         await mongo.insert("faults", "things", [{"_id": 1, "count": 0}])
 
         async def cut_off(session: Any) -> None:
