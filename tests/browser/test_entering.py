@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from octomesh_graphql.api.admitting import Gate
 from octomesh_graphql.api.issuer import Issuer
@@ -139,6 +140,36 @@ async def test_a_login_that_ends_costs_nothing_of_what_was_typed(visit: Visits, 
     await button(page, "Save").click()
     await expect(notices(page)).to_contain_text("Saved.")
     assert await site.store.pool_named("Werk Fürth")
+
+
+async def test_what_is_refused_to_the_token_before_comes_too_late(
+    visit: Visits, site: Site, issuer: TestIssuer
+) -> None:
+    page = await visit(await path_of(site, NUREMBERG), tolerating=REFUSED)
+    refusals, held, release = 0, asyncio.Event(), asyncio.Event()
+
+    async def hold_all_but_the_first(route: Route) -> None:
+        nonlocal refusals
+        answer = await route.fetch()
+        refusals += answer.status == 401
+        if answer.status == 401 and refusals > 1:
+            held.set()
+            await release.wait()
+        await route.fulfill(response=answer)
+
+    await use(page, token(issuer, exp=int(time.time()) - LEEWAY_SECONDS + 4))
+    await page.get_by_role("textbox", name="Name").fill("Werk Fürth")
+    await page.route("**/graphql", hold_all_but_the_first)
+    ended = dialog(page, "Your login has ended")
+    await expect(ended).to_be_visible()
+    async with asyncio.timeout(10):
+        await held.wait()
+    await use(page, token(issuer))
+    await expect(ended).to_be_hidden()
+    async with page.expect_event("requestfinished", lambda request: request.failure is None):
+        release.set()
+    await button(page, "Save").click()
+    await expect(notices(page)).to_contain_text("Saved.")
 
 
 async def test_a_tenant_of_somebody_else_looks_like_one_that_does_not_exist(

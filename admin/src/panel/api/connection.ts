@@ -1,6 +1,7 @@
 // How the connection to the server is, for everybody who wants to show it.
 import { useSyncExternalStore } from "react";
 import type { Failure } from "./failure";
+import { token } from "./token";
 
 export interface Standing {
   phase: "connecting" | "live" | "reconnecting";
@@ -36,8 +37,9 @@ export class Connection {
     for (const listener of this.listeners) listener();
   }
 
-  failed(failure: Failure): void {
-    if (NEEDS_A_PERSON.includes(failure.code)) this.is({ trouble: failure });
+  /** What was refused to a token that another one has taken the place of is nobody's trouble any more. */
+  failed(failure: Failure, presented: string | null): void {
+    if (presented === token() && NEEDS_A_PERSON.includes(failure.code)) this.is({ trouble: failure });
   }
 }
 

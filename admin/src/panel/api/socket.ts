@@ -1,7 +1,7 @@
 // The one WebSocket of the page. It comes back by itself, later each time, and at once when the network does.
 import { type Client, createClient } from "graphql-ws";
 import type { Connection } from "./connection";
-import { authorization } from "./token";
+import { authorization, token } from "./token";
 
 const PING_EVERY = 10_000;
 // A socket that is silent this long after a ping is dead, though nobody closed it: a laptop slept, a route changed.
@@ -11,15 +11,21 @@ const LONGEST_WAIT = 15_000;
 export interface Socket extends Client {
   /** Try now instead of waiting any longer. */
   hurry(): void;
+  /** The token that was shown last. */
+  presented(): string | null;
 }
 
 export function openSocket(path: string, connection: Connection, probe: () => void): Socket {
   let silence: number | undefined;
   let hurry = () => {};
+  let presented: string | null = null;
 
   const client = createClient({
     url: () => new URL(path, location.href.replace(/^http/, "ws")).href,
-    connectionParams: authorization,
+    connectionParams: () => {
+      presented = token();
+      return authorization();
+    },
     connectionAckWaitTimeout: 10_000,
     keepAlive: PING_EVERY,
     // Closing one subscription and opening the next, as from page to page, keeps the socket.
@@ -66,6 +72,7 @@ export function openSocket(path: string, connection: Connection, probe: () => vo
   const dispose = client.dispose;
   return Object.assign(client, {
     hurry: () => hurry(),
+    presented: () => presented,
     dispose: () => {
       window.removeEventListener("online", online);
       window.removeEventListener("offline", offline);

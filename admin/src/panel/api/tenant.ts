@@ -7,7 +7,7 @@ import { Connection, NEEDS_A_PERSON } from "./connection";
 import { Failure } from "./failure";
 import { ViewerQuery } from "./operations";
 import { openSocket, type Socket } from "./socket";
-import { authorization } from "./token";
+import { authorization, token } from "./token";
 
 export type Viewer = ViewerAnswer["viewer"];
 
@@ -17,28 +17,23 @@ const PATIENCE = 30_000;
 export class Tenant {
   readonly connection = new Connection();
   readonly socket: Socket;
-  private readonly http: Client;
+  private http: Client;
 
   constructor(readonly id: string) {
-    this.http = new Client({
-      url: graphqlPath(id),
-      exchanges: [fetchExchange],
-      preferGetMethod: false,
-      requestPolicy: "network-only",
-      fetchOptions: () => ({ headers: authorization() }),
-      fetch: (input, init) => fetch(input, { ...init, signal: limited(init?.signal) }),
-    });
+    this.http = asking(id);
     this.socket = openSocket(graphqlPath(id), this.connection, () => void this.ask(ViewerQuery, {}).catch(() => {}));
   }
 
   /** The answer to a query. Throws `Failure`. */
   async ask<D, V extends AnyVariables>(query: TypedDocumentNode<D, V>, variables: V): Promise<D> {
-    return this.answer(await this.http.query(query, variables).toPromise());
+    const presented = token();
+    return this.answer(presented, await this.http.query(query, variables).toPromise());
   }
 
   /** The answer to a mutation; refusals are in it. Throws `Failure`. */
   async act<D, V extends AnyVariables>(mutation: TypedDocumentNode<D, V>, variables: V): Promise<D> {
-    return this.answer(await this.http.mutation(mutation, variables).toPromise(), [
+    const presented = token();
+    return this.answer(presented, await this.http.mutation(mutation, variables).toPromise(), [
       "UNAUTHENTICATED",
       "TENANT_NOT_FOUND",
     ]);
@@ -46,6 +41,8 @@ export class Tenant {
 
   /** Go on with another token, where one was. */
   renew(): void {
+    // A client answers a question that it is asking already with what that one is told, by the token before.
+    this.http = asking(this.id);
     this.connection.is({ trouble: null });
     this.socket.terminate();
     this.socket.hurry();
@@ -56,14 +53,29 @@ export class Tenant {
     void this.socket.dispose();
   }
 
-  private answer<D, V extends AnyVariables>({ data, error }: OperationResult<D, V>, grave = NEEDS_A_PERSON): D {
+  private answer<D, V extends AnyVariables>(
+    presented: string | null,
+    { data, error }: OperationResult<D, V>,
+    grave = NEEDS_A_PERSON,
+  ): D {
     if (error || data === undefined) {
       const failure = error ? Failure.of(error) : new Failure("NETWORK", "The server gave no answer.");
-      if (grave.includes(failure.code)) this.connection.failed(failure);
+      if (grave.includes(failure.code)) this.connection.failed(failure, presented);
       throw failure;
     }
     return data;
   }
+}
+
+function asking(id: string): Client {
+  return new Client({
+    url: graphqlPath(id),
+    exchanges: [fetchExchange],
+    preferGetMethod: false,
+    requestPolicy: "network-only",
+    fetchOptions: () => ({ headers: authorization() }),
+    fetch: (input, init) => fetch(input, { ...init, signal: limited(init?.signal) }),
+  });
 }
 
 function limited(signal: AbortSignal | null | undefined): AbortSignal {

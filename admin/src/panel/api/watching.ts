@@ -57,7 +57,8 @@ export function watch<E, V extends { after?: string | null }>(
           }
           const code =
             refused?.extensions?.code ?? ((error as CloseEvent).code === 4401 ? "UNAUTHENTICATED" : "NETWORK");
-          tenant.connection.failed(new Failure(code, refused?.message ?? "The connection was closed."));
+          const failure = new Failure(code, refused?.message ?? "The connection was closed.");
+          tenant.connection.failed(failure, tenant.socket.presented());
           tenant.connection.is({ phase: "reconnecting" });
           again();
         },
