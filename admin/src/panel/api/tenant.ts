@@ -1,5 +1,12 @@
 // One tenant as the panel sees it: questions and acts over HTTP, changes over one WebSocket.
-import { type AnyVariables, Client, fetchExchange, type OperationResult, type TypedDocumentNode } from "@urql/core";
+import {
+  type AnyVariables,
+  Client,
+  fetchExchange,
+  type OperationResult,
+  type OperationResultSource,
+  type TypedDocumentNode,
+} from "@urql/core";
 import { createContext, useContext } from "react";
 import type { ViewerQuery as ViewerAnswer } from "../../gql/graphql";
 import { graphqlPath } from "../routes";
@@ -26,17 +33,12 @@ export class Tenant {
 
   /** The answer to a query. Throws `Failure`. */
   async ask<D, V extends AnyVariables>(query: TypedDocumentNode<D, V>, variables: V): Promise<D> {
-    const presented = token();
-    return this.answer(presented, await this.http.query(query, variables).toPromise());
+    return this.answer(this.http.query(query, variables));
   }
 
   /** The answer to a mutation; refusals are in it. Throws `Failure`. */
   async act<D, V extends AnyVariables>(mutation: TypedDocumentNode<D, V>, variables: V): Promise<D> {
-    const presented = token();
-    return this.answer(presented, await this.http.mutation(mutation, variables).toPromise(), [
-      "UNAUTHENTICATED",
-      "TENANT_NOT_FOUND",
-    ]);
+    return this.answer(this.http.mutation(mutation, variables), ["UNAUTHENTICATED", "TENANT_NOT_FOUND"]);
   }
 
   /** Go on with another token, where one was. */
@@ -53,11 +55,12 @@ export class Tenant {
     void this.socket.dispose();
   }
 
-  private answer<D, V extends AnyVariables>(
-    presented: string | null,
-    { data, error }: OperationResult<D, V>,
+  private async answer<D, V extends AnyVariables>(
+    asked: OperationResultSource<OperationResult<D, V>>,
     grave = NEEDS_A_PERSON,
-  ): D {
+  ): Promise<D> {
+    const presented = token();
+    const { data, error } = await asked.toPromise();
     if (error || data === undefined) {
       const failure = error ? Failure.of(error) : new Failure("NETWORK", "The server gave no answer.");
       if (grave.includes(failure.code)) this.connection.failed(failure, presented);
